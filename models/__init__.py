@@ -1,0 +1,1 @@
+"""Models as pure batch functions: prompt, generator, reranker, encoder, and their training."""

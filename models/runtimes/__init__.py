@@ -1,0 +1,1 @@
+"""How a model runs: one file for each runtime."""
