@@ -1,0 +1,1 @@
+"""Kindred's application: web, dialog, serving, store and experiments, wired by `app.factory`."""

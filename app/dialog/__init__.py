@@ -1,0 +1,1 @@
+"""The dialog pipeline: how one message is answered. Read `pipeline.py` first."""

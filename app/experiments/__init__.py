@@ -1,0 +1,1 @@
+"""Flag evaluation and analysis: pure functions, no I/O."""

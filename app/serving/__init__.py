@@ -1,0 +1,1 @@
+"""Batchers, load control and the engine that owns the models."""

@@ -1,0 +1,109 @@
+"""Typed settings from the environment (`KINDRED_*`, and `REDIS_URL`), validated at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import StartupError
+
+Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
+
+
+class Settings(BaseSettings):
+    """All that can be configured; every field is the variable `KINDRED_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="KINDRED_", extra="ignore", frozen=True)
+
+    # Where things are
+    var_dir: Path = Path("var")
+    data_dir: Path = Path("data")
+    artifacts_dir: Path = Path("artifacts")
+    redis_url: str = Field(default="", validation_alias="REDIS_URL")
+    keystore_url: str = ""  # empty: sqlite in var/keys; or another Redis: redis://…
+    partitions: int = Field(default=64, ge=1, le=256)
+    redis_timeout_ms: Milliseconds = 2_000
+
+    # What is kept
+    turns_max: int = Field(default=60, ge=4, le=1_000)  # turns of one conversation
+    turn_tokens_max: int = Field(default=4_000, ge=200, le=100_000)
+    conversations_max: int = Field(default=200, ge=1, le=10_000)
+    facts_max: int = Field(default=100, ge=0, le=1_000)
+    tastes_max: int = Field(default=32, ge=0, le=256)
+    retention_days: float = Field(default=90.0, gt=0, le=3_650)
+    idempotency_hours: float = Field(default=24.0, ge=24.0, le=720)
+    events_max: int = Field(default=1_000_000, ge=1_000)  # entries of one partition's stream
+
+    # Models
+    generator: str = ""  # path or hub id; empty: artifacts/generator
+    reranker: str = ""
+    encoder: str = ""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    threads: int = Field(default=0, ge=0, le=256)  # of each model; 0: from the cores and workers
+    context_tokens: int = Field(default=100, ge=16, le=900)
+    new_tokens: int = Field(default=40, ge=1, le=100)
+    temperature: float = Field(default=0.8, gt=0, le=2)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    top_k: int = Field(default=40, ge=0, le=1_000)
+
+    # Answering
+    chat_deadline_ms: Milliseconds = 800
+    gather_deadline_ms: Milliseconds = 450
+    rank_deadline_ms: Milliseconds = 200
+    finish_deadline_ms: Milliseconds = 50
+    retrieval_k: int = Field(default=10, ge=1, le=100)
+    candidates_max: int = Field(default=10, ge=0, le=32)
+    candidates_pinned: int | None = Field(default=None, ge=0, le=32)
+    exploration: float = Field(default=0.05, ge=0, le=0.5)
+    in_flight_max: int = Field(default=256, ge=1, le=10_000)  # requests of one worker
+
+    # People and administrators
+    guests: bool = True
+    guest_limit_per_minute: int = Field(default=120, ge=1, le=100_000)
+    token_hours: float = Field(default=24.0 * 30, gt=0, le=24 * 366)
+    admin_key: str = Field(default="", repr=False)  # empty: made once, in var/admin_key
+    jwt_secret: str = Field(default="", repr=False)  # empty: made once, in var/jwt_secret
+    master_key: str = Field(default="", repr=False)  # empty: made once, in var/master_key
+    proxies: int = Field(default=0, ge=0, le=5)  # trusted proxies in front (X-Forwarded-For)
+
+    # HTTP
+    message_chars_max: int = Field(default=2_000, ge=1, le=20_000)
+    body_bytes_max: int = Field(default=256 * 1024, ge=1_024, le=16 * 1024 * 1024)
+    body_seconds_max: float = Field(default=10.0, gt=0, le=120)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def generator_path(self) -> str:
+        """Where the generator is: a folder or a hub id."""
+        return self.generator or str(self.artifacts_dir / "generator")
+
+    @property
+    def reranker_path(self) -> str:
+        """Where the reranker is: a folder or a hub id."""
+        return self.reranker or str(self.artifacts_dir / "reranker")
+
+    @property
+    def retention_seconds(self) -> int:
+        """How long a conversation is kept after its last turn."""
+        return int(self.retention_days * 86_400)
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        StartupError: one line that names each variable that is wrong, and why.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = []
+        for item in error.errors():
+            name = str(item["loc"][0])
+            variable = name if name.isupper() else f"KINDRED_{name.upper()}"
+            problems.append(f"{variable}: {item['msg']} (got {item.get('input')!r})")
+        raise StartupError("; ".join(problems)) from None

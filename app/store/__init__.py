@@ -1,0 +1,1 @@
+"""Redis: contexts, facts, reactions, flags; one Lua round trip a step."""

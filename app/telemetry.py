@@ -1,0 +1,141 @@
+"""Structured logs, metrics and stage timers. No user ids in labels, no texts anywhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.4,
+    0.6,
+    0.8,
+    1.2,
+    2.5,
+    5.0,
+    10.0,
+)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """Every metric of the process, made once by the factory."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        r = self.registry
+        self.requests = Counter(
+            "kindred_requests", "HTTP requests", ["route", "method", "status"], registry=r
+        )
+        self.request_seconds = Histogram(
+            "kindred_request_seconds", "HTTP latency", ["route"], buckets=_BUCKETS, registry=r
+        )
+        self.stage_seconds = Histogram(
+            "kindred_stage_seconds", "Pipeline stage", ["stage"], buckets=_BUCKETS, registry=r
+        )
+        self.late = Counter("kindred_late", "Stages past their deadline", ["stage"], registry=r)
+        self.replies = Counter(
+            "kindred_replies", "Replies shown", ["source", "degraded"], registry=r
+        )
+        self.reactions = Counter(
+            "kindred_reactions", "Reaction events", ["reaction", "action"], registry=r
+        )
+        self.filtered = Counter("kindred_filtered", "Candidates left out", ["reason"], registry=r)
+        self.failures = Counter("kindred_failures", "Failures survived", ["where"], registry=r)
+        self.batch_items = Histogram(
+            "kindred_batch_items", "Items in a batch", ["model"], buckets=_SIZES, registry=r
+        )
+        self.batch_seconds = Histogram(
+            "kindred_batch_seconds", "Time of a batch", ["model"], buckets=_BUCKETS, registry=r
+        )
+        self.batch_padding_ratio = Histogram(
+            "kindred_batch_padding_ratio",
+            "Share of a batch's tokens that is padding",
+            ["model"],
+            buckets=(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
+            registry=r,
+        )
+        self.queue_seconds = Histogram(
+            "kindred_queue_seconds", "Wait before a batch", ["model"], buckets=_BUCKETS, registry=r
+        )
+        self.dropped = Counter("kindred_dropped", "Items dropped", ["model", "reason"], registry=r)
+        self.queued = _gauge("kindred_queued_items", "Items waiting", ["model"], r)
+        self.candidates = _gauge("kindred_candidates", "Generated candidates a request (N)", [], r)
+        self.in_flight = _gauge("kindred_in_flight_requests", "Chat requests in progress", [], r)
+        self.hub_gap_seconds = Histogram(
+            "kindred_hub_gap_seconds", "How late the event loop woke", buckets=_BUCKETS, registry=r
+        )
+
+
+def _gauge(name: str, doc: str, labels: list[str], registry: CollectorRegistry) -> Gauge:
+    return Gauge(name, doc, labels, registry=registry, multiprocess_mode="livesum")
+
+
+def exposition_registry(metrics: Metrics, multiprocess_dir: str | None) -> CollectorRegistry:
+    """The registry to expose: of all workers where they share a folder, else of this process."""
+    if not multiprocess_dir:
+        return metrics.registry
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=multiprocess_dir)  # type: ignore[no-untyped-call]
+    return registry
+
+
+class StageTimer:
+    """Measures the named stages of one request, in milliseconds."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._times: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a `with` block under this name; it counts also when the block raises."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - start
+            self._times[name] = self._times.get(name, 0.0) + seconds * 1000
+            self._metrics.stage_seconds.labels(name).observe(seconds)
+
+    @property
+    def times_ms(self) -> Mapping[str, float]:
+        """What was measured so far, by stage."""
+        return {name: round(ms, 3) for name, ms in self._times.items()}
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on stderr; called once by the factory."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose lines carry `logger=name`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    return logger

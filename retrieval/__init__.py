@@ -1,0 +1,1 @@
+"""The response bank and its FAISS index; lists, strings and numpy arrays cross the border."""
