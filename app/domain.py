@@ -85,9 +85,9 @@ class Turn:
 class Fact:
     """One thing that Kindred believes of a person, and the sentence it came from.
 
-    `kind` is a short word (name, likes, dislikes, person, pet, place, work, age, …), `value` what is
-    believed ("hiking"), `text` a first-person sentence for prompts ("I like hiking."). `slot` names what
-    a newer fact replaces ("name", "likes:hiking"): one slot holds at most one fact.
+    `kind` is a short word (name, likes, dislikes, person, pet, place, work, age, …), `value` what
+    is believed ("hiking"), `text` a first-person sentence for prompts ("I like hiking."). `slot`
+    names what a newer fact replaces ("name", "taste:hiking"): one slot holds at most one fact.
     """
 
     fact_id: str
@@ -125,7 +125,7 @@ class UserContext:
     """Everything that answering one message needs of the person, as `store.begin` returned it.
 
     `turns` are the last ones of this conversation in order, the message to answer the last;
-    `recent_replies` are Kindred's own last lines to this person, over all conversations, newest first.
+    `recent_replies` are Kindred's own last lines to this person, newest first, wherever said.
     """
 
     user_id: str

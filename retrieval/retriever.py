@@ -1,0 +1,100 @@
+"""From a vector to the replies of the bank that are worth ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.corpus import Corpus
+from retrieval.index import BankIndex, Vectors
+
+# How much each likeness counts: of the message to what people wrote before such a reply, and of
+# the message to the reply itself. Contexts tell more; the reply breaks ties between entries.
+CONTEXT_WEIGHT = 0.8
+REPLY_WEIGHT = 0.2
+_WIDTH = 4  # rows looked at for each hit wanted
+_REPLIES_OF_ENTRY = 2  # of one entry's replies, at most so many are offered
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A reply of the bank: its likeness (about -1…1) and its unit vector (dimension,) float32."""
+
+    text: str
+    entry_id: str
+    reply: int
+    tags: tuple[str, ...]
+    score: float
+    vector: NDArray[np.float32]
+
+
+class Retriever:
+    """Searches contexts and replies together, and offers the best replies of different entries."""
+
+    def __init__(self, corpus: Corpus, index: BankIndex) -> None:
+        self._corpus = corpus
+        self._index = index
+        self._context_entry = np.array([i for _, i in corpus.contexts])
+        self._reply_text = [text for text, _ in corpus.replies]
+        self._reply_entry = np.array([i for _, i in corpus.replies])
+        self._reply_vectors = _matrix(index.replies)
+        self._replies_of = _rows_by_entry(self._reply_entry, len(corpus.entries))
+
+    @property
+    def version(self) -> str:
+        """Changes with the bank and the encoder."""
+        return self._index.version
+
+    def search(self, vector: NDArray[np.float32], k: int) -> list[Hit]:
+        """The `k` best replies for a context's unit vector (dimension,), best first."""
+        likeness = self._context_likeness(vector, k)
+        scored: list[tuple[float, int]] = []
+        for entry, context_score in likeness.items():
+            rows = self._replies_of[entry]
+            reply_scores = self._reply_vectors[rows] @ vector
+            ranked = sorted(zip(reply_scores, rows, strict=True), reverse=True)
+            scored += [
+                (CONTEXT_WEIGHT * context_score + REPLY_WEIGHT * float(score), int(row))
+                for score, row in ranked[:_REPLIES_OF_ENTRY]
+            ]
+        scored.sort(reverse=True)
+        return [self._hit(row, score) for score, row in scored[:k]]
+
+    def _context_likeness(self, vector: NDArray[np.float32], k: int) -> dict[int, float]:
+        """Entry number → its best context's likeness, for entries found by either search."""
+        width = min(_WIDTH * k, self._index.contexts.ntotal)
+        scores, rows = self._index.contexts.search(vector[None, :], width)
+        best: dict[int, float] = {}
+        for score, row in zip(scores[0], rows[0], strict=True):
+            if row >= 0:
+                best.setdefault(int(self._context_entry[row]), float(score))
+        floor = min(best.values(), default=0.0)
+        _, reply_rows = self._index.replies.search(vector[None, :], min(k, len(self._reply_text)))
+        for row in reply_rows[0]:
+            if row >= 0:  # found by its reply alone: its contexts are no closer than the floor
+                best.setdefault(int(self._reply_entry[row]), floor)
+        return best
+
+    def _hit(self, row: int, score: float) -> Hit:
+        entry_number = int(self._reply_entry[row])
+        entry = self._corpus.entries[entry_number]
+        return Hit(
+            text=self._reply_text[row],
+            entry_id=entry.entry_id,
+            reply=row - int(self._replies_of[entry_number][0]),
+            tags=entry.tags,
+            score=score,
+            vector=self._reply_vectors[row],
+        )
+
+
+def _matrix(index: faiss.Index) -> Vectors:
+    rows: Vectors = index.reconstruct_n(0, index.ntotal)
+    return rows
+
+
+def _rows_by_entry(entry_of_row: NDArray[np.int64], entries: int) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(entry_of_row == entry) for entry in range(entries)]
