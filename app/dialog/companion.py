@@ -1,0 +1,147 @@
+"""What the web room asks of the dialog room: reply, alternative, react, retract, replay."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
+from app.dialog import policy, safety
+from app.dialog.personalize import taste_of
+from app.dialog.pipeline import ChatRequest, Pipeline
+from app.domain import Impression, ReactionEvent, ReactionKind, Reply, Slate, Taste
+from app.errors import Conflict, KindredError
+from app.serving.engine import Engine
+from app.settings import Settings
+from app.store.ids import new_id, partition_of
+from app.store.store import Store
+from app.telemetry import Metrics
+
+_TASTE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A choice made again from its recorded slate: `same` where it came out as recorded."""
+
+    same: bool
+    chosen: str | None
+    text: str | None
+    recorded: str | None
+
+
+class Companion:
+    """The dialog room's door."""
+
+    def __init__(self, store: Store, engine: Engine, settings: Settings, metrics: Metrics) -> None:
+        self._store = store
+        self._engine = engine
+        self._metrics = metrics
+        self._pipeline = Pipeline(store, engine, settings, metrics)
+
+    def is_crisis(self, message: str) -> bool:
+        """Whether the words alone speak of a crisis; costs less than 0.2 ms."""
+        return safety.is_crisis(message)
+
+    def reply(self, request: ChatRequest) -> Reply:
+        """Answer a message. A crisis is never turned away; anything else may be, under load.
+
+        Raises:
+            Overloaded, and what `Pipeline.reply` raises.
+        """
+        crisis = self.is_crisis(request.message)
+        with nullcontext() if crisis else self._engine.admission():
+            return self._pipeline.reply(request)
+
+    def alternative(self, user_id: str, reply_id: str) -> Reply:
+        """The next best candidate of the same slate; asked again, the same one.
+
+        Raises:
+            NotFound: no such reply of this person.
+            Conflict: the slate has no other candidate that may be shown.
+        """
+        parent = self._store.impressions.get(user_id, reply_id)
+        if parent.alternative is not None:
+            return self._store.impressions.get(user_id, parent.alternative).reply
+        shown = (*parent.slate.shown, *((parent.slate.chosen,) if parent.slate.chosen else ()))
+        candidate = policy.next_best(parent.slate.candidates, shown)
+        if candidate is None:
+            raise Conflict("There is no other reply to this message.")
+        reply = Reply(
+            reply_id=new_id("r", partition_of(user_id)),
+            conversation_id=parent.reply.conversation_id,
+            text=candidate.text,
+            source=candidate.source,
+            degraded=parent.reply.degraded,
+            variants=parent.reply.variants,
+            created_at=time.time(),
+        )
+        slate = replace(
+            parent.slate,
+            chosen=candidate.candidate_id,
+            shown=shown,
+            explored=False,
+            exploration=0.0,
+        )
+        return self._store.impressions.add_alternative(
+            parent,
+            replace(
+                parent,
+                reply=reply,
+                slate=slate,
+                alternative_of=reply_id,
+                alternative=None,
+                reaction=None,
+                comment=None,
+            ),
+        )
+
+    def react(
+        self, user_id: str, reply_id: str, reaction: ReactionKind, comment: str | None
+    ) -> ReactionEvent | None:
+        """Keep a reaction, its event and the taste it tells; None where nothing changed."""
+        impression = self._store.impressions.get(user_id, reply_id)
+        taste = self._taste(impression, reaction)
+        event = self._store.reactions.react(user_id, reply_id, reaction, comment, taste)
+        self._count(event)
+        return event
+
+    def retract(self, user_id: str, reply_id: str) -> ReactionEvent | None:
+        """Take a reaction back, and the taste with it; None where there was none."""
+        event = self._store.reactions.retract(user_id, reply_id)
+        self._count(event)
+        return event
+
+    def replay(self, reply_id: str) -> Replay:
+        """Choose again from the recorded slate, filters, scores and seed."""
+        impression = self._store.impressions.find(reply_id)
+        chosen = _choose_again(impression.slate)
+        text = None
+        if chosen is not None:
+            candidate = impression.slate.candidate(chosen)
+            text = candidate.text if candidate else None
+        recorded = impression.slate.chosen
+        return Replay(chosen == recorded, chosen, text, recorded)
+
+    def _taste(self, impression: Impression, reaction: ReactionKind) -> Taste | None:
+        """The taste of a reaction; a reaction is kept even when the encoder cannot tell it."""
+        deadline = time.monotonic() + _TASTE_SECONDS
+        try:
+            vector = self._engine.embed([impression.reply.text], deadline).wait()[0]
+        except KindredError:
+            self._metrics.failures.labels("taste").inc()
+            return None
+        return taste_of(impression.reply.reply_id, reaction, vector)
+
+    def _count(self, event: ReactionEvent | None) -> None:
+        if event is not None:
+            kind = event.reaction or event.previous
+            self._metrics.reactions.labels(kind.value if kind else "none", event.action).inc()
+
+
+def _choose_again(slate: Slate) -> str | None:
+    if slate.shown:
+        candidate = policy.next_best(slate.candidates, slate.shown)
+        return candidate.candidate_id if candidate else None
+    choice = policy.select(slate.candidates, seed=slate.seed, exploration=slate.exploration)
+    return choice.chosen.candidate_id if choice.chosen else None

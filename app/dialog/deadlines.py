@@ -1,0 +1,31 @@
+"""One deadline for a whole reply, and shorter ones for its stages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from app.settings import Settings
+
+
+class Deadlines:
+    """Monotonic times by which each stage of one reply must be done.
+
+    A stage's own allowance starts when the stage does, and never reaches past the reply's deadline
+    less what the stages after it need.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + settings.chat_deadline_ms / 1000
+        self._gather = settings.gather_deadline_ms / 1000
+        self._rank = settings.rank_deadline_ms / 1000
+        self._finish = settings.finish_deadline_ms / 1000
+
+    def gather(self) -> float:
+        """By when candidates must be there."""
+        return min(self._clock() + self._gather, self._end - self._finish - self._rank / 2)
+
+    def rank(self) -> float:
+        """By when scores must be there."""
+        return min(self._clock() + self._rank, self._end - self._finish)

@@ -1,0 +1,47 @@
+"""What the flags decide for one person and message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.experiments.assignment import evaluate
+from app.store.flags import FlagSet
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The switches of the pipeline, and the variants that set them (logged with the reply)."""
+
+    generator: bool = True
+    facts: bool = True
+    taste: bool = True
+    exploration: bool = True
+    variants: Mapping[str, str] = field(default_factory=dict)
+
+
+_SWITCHES = {
+    "generator": "generator",
+    "personal-facts": "facts",
+    "personal-taste": "taste",
+    "exploration": "exploration",
+}
+
+
+def assign(flags: FlagSet, user_id: str, *, crisis: bool) -> Features:
+    """Evaluate every flag for a person; in a crisis nothing is tried out on anybody.
+
+    A flag that is disabled, missing or broken leaves the code's default.
+    """
+    if crisis:
+        return Features(exploration=False)
+    variants: dict[str, str] = {}
+    switches: dict[str, bool] = {}
+    for key, definition in flags.definitions.items():
+        evaluation = evaluate(definition, key, {"targetingKey": user_id})
+        if evaluation.variant is None:
+            continue
+        variants[key] = evaluation.variant
+        if key in _SWITCHES and isinstance(evaluation.value, bool):
+            switches[_SWITCHES[key]] = evaluation.value
+    return Features(**switches, variants=variants)

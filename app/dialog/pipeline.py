@@ -1,0 +1,208 @@
+"""How one message is answered. Read `Pipeline.reply` downward: each step is a named verb."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, replace
+
+from app.dialog import candidates, facts, policy, rank, safety, screen
+from app.dialog.deadlines import Deadlines
+from app.dialog.features import Features, assign
+from app.dialog.lines import fallback
+from app.domain import Impression, Reply, Slate, Source, Speaker, UserContext
+from app.serving.engine import Engine
+from app.settings import Settings
+from app.store.contexts import BeginRequest, FinishRequest
+from app.store.ids import new_id, partition_of
+from app.store.store import Store
+from app.telemetry import Metrics, StageTimer
+
+_SEED_BITS = 53  # survives JSON readers whose numbers are doubles
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One message of a person, as it came in (its text normalised).
+
+    `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
+    is the hash of its body.
+    """
+
+    user_id: str
+    generation: int
+    message: str
+    conversation_id: str | None = None
+    keys: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
+class Pipeline:
+    """Store, engine and settings bound together; one instance a process."""
+
+    def __init__(self, store: Store, engine: Engine, settings: Settings, metrics: Metrics) -> None:
+        self._store = store
+        self._engine = engine
+        self._settings = settings
+        self._metrics = metrics
+
+    def reply(self, request: ChatRequest) -> Reply:
+        """Answer a message; a request that was answered before gets that answer again.
+
+        Raises:
+            Unauthenticated, NotFound, InFlight, IdempotencyMismatch, StoreUnavailable.
+        """
+        timer = StageTimer(self._metrics)
+        deadlines = Deadlines(self._settings)
+        with timer.stage("begin"):
+            begun = self._store.contexts.begin(
+                BeginRequest(
+                    user_id=request.user_id,
+                    generation=request.generation,
+                    conversation_id=request.conversation_id,
+                    text=request.message,
+                    keys=request.keys,
+                    fingerprint=request.fingerprint,
+                )
+            )
+        if begun.stored is not None:
+            return begun.stored
+        context = begun.context
+        try:
+            return self._answer(context, request, timer, deadlines)
+        except BaseException:
+            self._store.contexts.abandon(context, request.keys)
+            raise
+
+    def _answer(
+        self, context: UserContext, request: ChatRequest, timer: StageTimer, deadlines: Deadlines
+    ) -> Reply:
+        alarm = safety.screen(context.message.text, in_crisis=context.crisis)
+        crisis = context.crisis or (alarm is not None and alarm.crisis)
+        features = assign(self._store.flags.current(), context.user_id, crisis=crisis)
+        change = facts.learn(context.message, context.facts)
+        context = facts.applied(context, change)
+        if alarm is not None:
+            slate, text, source = self._empty_slate(features), alarm.text, Source.SAFETY
+        else:
+            slate, text, source = self._choose(context, features, timer, deadlines, crisis)
+        impression = self._impression(context, slate, text, source)
+        with timer.stage("finish"):
+            reply = self._store.contexts.finish(
+                FinishRequest(
+                    context=context,
+                    impression=_timed(impression, timer),
+                    facts=change,
+                    keys=request.keys,
+                    fingerprint=request.fingerprint,
+                    crisis=crisis,
+                )
+            )
+        self._count(reply, slate)
+        return reply
+
+    def _choose(
+        self,
+        context: UserContext,
+        features: Features,
+        timer: StageTimer,
+        deadlines: Deadlines,
+        crisis: bool,
+    ) -> tuple[Slate, str, Source]:
+        """Gather, rank, screen, select: the slate, and what is said."""
+        seed = secrets.randbits(_SEED_BITS)
+        plan = self._engine.plan()
+        turns = dialog_of(context)
+        with timer.stage("gather"):
+            gathered = candidates.gather(
+                context,
+                turns,
+                features,
+                plan,
+                self._engine,
+                k=self._settings.retrieval_k,
+                seed=seed,
+                deadline=deadlines.gather(),
+            )
+        with timer.stage("rank"):
+            ranked = rank.score(context, turns, gathered, features, self._engine, deadlines.rank())
+        with timer.stage("choose"):
+            moment = screen.Moment.of(context.message.text, context.recent_replies, crisis=crisis)
+            exploration = self._settings.exploration if features.exploration else 0.0
+            choice = policy.select(
+                screen.screen(ranked.candidates, moment), seed=seed, exploration=exploration
+            )
+        slate = Slate(
+            candidates=choice.candidates,
+            chosen=choice.chosen.candidate_id if choice.chosen else None,
+            seed=seed,
+            explored=choice.explored,
+            exploration=exploration,
+            variants=features.variants,
+            versions=dict(self._engine.versions),
+            late=tuple(dict.fromkeys((*gathered.late, *ranked.late))),
+            n=plan.n if features.generator else 0,
+        )
+        if choice.chosen is None:
+            return slate, fallback(seed, context.recent_replies), Source.FALLBACK
+        return slate, choice.chosen.text, choice.chosen.source
+
+    def _empty_slate(self, features: Features) -> Slate:
+        return Slate(
+            candidates=(),
+            chosen=None,
+            seed=0,
+            variants=features.variants,
+            versions=dict(self._engine.versions),
+        )
+
+    def _impression(
+        self, context: UserContext, slate: Slate, text: str, source: Source
+    ) -> Impression:
+        reply = Reply(
+            reply_id=new_id("r", partition_of(context.user_id)),
+            conversation_id=context.conversation_id,
+            text=text,
+            source=source,
+            degraded=bool(slate.late) or source is Source.FALLBACK,
+            variants=slate.variants,
+            created_at=time.time(),
+        )
+        return Impression(
+            reply=reply,
+            user_id=context.user_id,
+            turn_id=context.message.turn_id,
+            context=tuple(dialog_of(context)),
+            slate=slate,
+            facts=tuple(fact.text for fact in context.facts),
+        )
+
+    def _count(self, reply: Reply, slate: Slate) -> None:
+        self._metrics.replies.labels(reply.source.value, str(reply.degraded).lower()).inc()
+        for stage in slate.late:
+            self._metrics.late.labels(stage).inc()
+        for reason in screen.reasons_of(slate.candidates):
+            self._metrics.filtered.labels(reason).inc()
+
+
+def dialog_of(context: UserContext) -> list[str]:
+    """The turns as the models read them: each reply behind the turn it answers, the message last.
+
+    Of several replies to one turn (alternatives) the last is the one that stands.
+    """
+    answers = {
+        turn.answers: turn.text
+        for turn in context.turns
+        if turn.speaker is Speaker.KINDRED and turn.answers is not None
+    }
+    lines: list[str] = []
+    for turn in context.turns:
+        if turn.speaker is Speaker.PERSON and turn.turn_id != context.message.turn_id:
+            lines.append(turn.text)
+            if turn.turn_id in answers:
+                lines.append(answers[turn.turn_id])
+    return [*lines, context.message.text]
+
+
+def _timed(impression: Impression, timer: StageTimer) -> Impression:
+    return replace(impression, slate=replace(impression.slate, timings_ms=timer.times_ms))
