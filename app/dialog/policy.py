@@ -49,7 +49,7 @@ def select(candidates: Iterable[Candidate], *, seed: int, exploration: float) ->
     dice = Random(seed)
     explored = dice.random() < exploration
     chosen = dice.choices(few, weights)[0] if explored else few[0]
-    return Choice(_with_propensities(candidates, propensity), chosen, explored)
+    return _choice(candidates, chosen, propensity, explored=explored)
 
 
 def next_best(candidates: Iterable[Candidate], shown: Iterable[str]) -> Candidate | None:
@@ -70,13 +70,20 @@ def _greedy(candidates: tuple[Candidate, ...], eligible: list[Candidate]) -> Cho
     if not eligible:
         return Choice(candidates, None, explored=False)
     best = eligible[0]
-    return Choice(_with_propensities(candidates, {best.candidate_id: 1.0}), best, explored=False)
+    return _choice(candidates, best, {best.candidate_id: 1.0}, explored=False)
 
 
-def _with_propensities(
-    candidates: tuple[Candidate, ...], propensity: dict[str, float]
-) -> tuple[Candidate, ...]:
-    return tuple(c.with_(propensity=propensity.get(c.candidate_id, 0.0)) for c in candidates)
+def _choice(
+    candidates: tuple[Candidate, ...],
+    chosen: Candidate,
+    propensity: dict[str, float],
+    *,
+    explored: bool,
+) -> Choice:
+    marked = tuple(c.with_(propensity=propensity.get(c.candidate_id, 0.0)) for c in candidates)
+    return Choice(
+        marked, next(c for c in marked if c.candidate_id == chosen.candidate_id), explored
+    )
 
 
 def _softmax(scores: list[float]) -> list[float]:
