@@ -24,6 +24,7 @@ from models.checkpoint import (
     verify,
 )
 from models.prompt import MAX_CONTEXT_TOKENS, context_ids
+from models.runtimes.hardware import choose_device, choose_dtype
 from models.runtimes.torch_gpt2 import Decode, TorchGpt2
 from models.sampling import RowSampler, Sampling, uniforms
 
@@ -103,7 +104,9 @@ class Generator:
         """
         # Importing transformers takes seconds; whoever only needs the types is spared it.
         from transformers import AutoTokenizer, GPT2LMHeadModel
+        from transformers.utils import logging as transformers_logging
 
+        transformers_logging.disable_progress_bar()
         folder = Path(path_or_id)
         local = folder.is_dir()
         version = _folder_version(folder) if local else ""
@@ -136,7 +139,8 @@ class Generator:
 
     def warm(self) -> None:
         """Run once at a usual size, so that the first request does not pay for it."""
-        item = GenerateItem((self.eos,) * MAX_CONTEXT_TOKENS, n=10, seed=0, max_new_tokens=4)
+        size = min(MAX_CONTEXT_TOKENS, self.runtime.positions // 2)
+        item = GenerateItem((self.eos,) * size, n=10, seed=0, max_new_tokens=4)
         self.run([item])
 
     def run(self, items: Sequence[GenerateItem]) -> list[GenerateResult]:
@@ -199,6 +203,9 @@ class Generator:
 
     def _check(self, items: Sequence[GenerateItem]) -> None:
         for item in items:
+            if len(item.context_ids) >= self.runtime.positions:
+                size, most = len(item.context_ids), self.runtime.positions - 1
+                raise ValueError(f"a context of {size} tokens; at most {most} can be")
             if not 0 <= min(item.context_ids) <= max(item.context_ids) < self.runtime.vocabulary:
                 raise ValueError("a context has ids outside the vocabulary")
 
@@ -258,33 +265,6 @@ def is_ill(text: str) -> bool:
     words = text.lower().split()
     longest = max(len(word) for word in words)
     return longest > 40 or (len(words) >= 8 and len(set(words)) / len(words) < 0.4)
-
-
-def choose_device(name: str) -> torch.device:
-    """auto: CUDA where there is one. Raises ValueError for a CUDA that is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r} asked for, but there is no CUDA here")
-    return device
-
-
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """auto: bfloat16 where the hardware multiplies it, float32 elsewhere.
-
-    A CPU that only emulates bf16 is several times slower with it than in float32.
-    """
-    names = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if name in names:
-        return names[name]
-    if name != "auto":
-        raise ValueError(f"dtype {name!r} is none of auto, {', '.join(names)}")
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
-    able = torch.cpu.get_capabilities()
-    fast = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-    return torch.bfloat16 if fast else torch.float32
 
 
 def _folder_version(folder: Path) -> str:

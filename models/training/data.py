@@ -7,11 +7,12 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from models.checkpoint import write_atomically
-from models.prompt import plain_encoder
+from models.prompt import Encode, plain_encoder
 from models.training import corpora
 from models.training.corpora import Dialog
 from models.training.tokenizer import encode_many, load_tokenizer, train_tokenizer
@@ -20,6 +21,7 @@ from models.training.windows import (
     EncodedDialog,
     Window,
     collate,
+    encode_dialogs,
     make_batches,
     windows_of,
 )
@@ -105,8 +107,7 @@ class TrainingData:
                 return
             found = corpora.load_own(self.own_folder)
             write_atomically(path, json.dumps([asdict(d) for d in found], ensure_ascii=False))
-        own = [_dialog(row) for row in json.loads(path.read_text(encoding="utf-8"))]
-        train, held = corpora.split_held_out(own)
+        train, held = corpora.split_held_out(read_own(self.folder, self.own_folder))
         self.own_train = self._encoded(train)
         self.held_out = self.held_out + self._encoded(held)
         self.log(f"own texts: {len(train)} dialogs to learn, {len(held)} held out")
@@ -145,20 +146,61 @@ class TrainingData:
 
     def held_out_batches(self, *, full: bool) -> Iterator[tuple[str, list[Batch]]]:
         """(source, batches) of the held-out windows; a fixed sample of them unless `full`."""
-        for source in dict.fromkeys(item.dialog.source for item in self.held_out):
-            rng = random.Random(f"held-out:{source}")
-            items = [item for item in self.held_out if item.dialog.source == source]
-            windows = [w for item in items for w in self._cut(item, rng)]
-            if not full and len(windows) > SAMPLE_WINDOWS:
-                windows = rng.sample(windows, SAMPLE_WINDOWS)
-            batches = make_batches(windows, self.tokens_per_batch, rng)
-            yield source, [self.collate(rows) for rows in batches]
+        yield from held_out_batches(
+            self.held_out, self._encode, self.eos, self.tokens_per_batch, full=full
+        )
 
 
-def _dialog(row: dict[str, object]) -> Dialog:
+class HeldOut:
+    """The held-out dialogs of a run alone: enough to measure, and quick to read."""
+
+    def __init__(
+        self, run: Path, public: Path, own_folder: Path | None, tokens_per_batch: int
+    ) -> None:
+        tokenizer = load_tokenizer(run / TOKENIZER_FOLDER)
+        dialogs = corpora.load_public(public) + read_own(run, own_folder)
+        held = corpora.split_held_out(dialogs)[1]
+        self._encode = plain_encoder(tokenizer)
+        self.held_out = encode_dialogs(held, self._encode)
+        self.eos = int(tokenizer.eos_token_id)
+        self.tokens_per_batch = tokens_per_batch
+
+    def held_out_batches(self, *, full: bool) -> Iterator[tuple[str, list[Batch]]]:
+        """As in TrainingData."""
+        yield from held_out_batches(
+            self.held_out, self._encode, self.eos, self.tokens_per_batch, full=full
+        )
+
+
+def held_out_batches(
+    held_out: Sequence[EncodedDialog],
+    encode: Encode,
+    eos: int,
+    tokens_per_batch: int,
+    *,
+    full: bool,
+) -> Iterator[tuple[str, list[Batch]]]:
+    """(source, batches): the same windows in every run, whatever else is there."""
+    for source in dict.fromkeys(item.dialog.source for item in held_out):
+        rng = random.Random(f"held-out:{source}")
+        items = [item for item in held_out if item.dialog.source == source]
+        windows = [w for item in items for w in windows_of(item, encode, eos, rng)]
+        if not full and len(windows) > SAMPLE_WINDOWS:
+            windows = rng.sample(windows, SAMPLE_WINDOWS)
+        batches = make_batches(windows, tokens_per_batch, rng)
+        yield source, [collate(rows, eos) for rows in batches]
+
+
+def read_own(run: Path, own_folder: Path | None) -> list[Dialog]:
+    """The own texts as the run's finishing phase read them; before it, as they are now."""
+    path = run / OWN_FILE
+    if path.exists():
+        return [_dialog(row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    return [] if own_folder is None else corpora.load_own(own_folder)
+
+
+def _dialog(row: dict[str, Any]) -> Dialog:
     """A dialog as `asdict` and JSON left it."""
-    fields = dict(row)
-    about, other = fields["facts"]  # type: ignore[misc]
-    fields["facts"] = (tuple(about), tuple(other))
-    fields["turns"] = tuple(fields["turns"])  # type: ignore[arg-type]
-    return Dialog(**fields)  # type: ignore[arg-type]
+    about, other = row["facts"]
+    facts = (tuple(about), tuple(other))
+    return Dialog(**{**row, "turns": tuple(row["turns"]), "facts": facts})

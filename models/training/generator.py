@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -248,7 +247,7 @@ class Trainer:
     def _step(self, batch: Batch) -> float:
         factor = rate_factor(self.progress.fraction, self.progress.step, self.config.warmup_steps)
         nll = learned_nll(self.model, batch).mean()
-        nll.backward()
+        torch.autograd.backward(nll)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -276,7 +275,13 @@ class Trainer:
         self.log(f"held-out perplexity ({kind}): {shown}")
 
 
-def evaluate(model: GPT2LMHeadModel, data: TrainingData, *, full: bool) -> dict[str, float]:
+class Measured(Protocol):
+    """What has held-out batches: `TrainingData` and `HeldOut`."""
+
+    def held_out_batches(self, *, full: bool) -> Iterator[tuple[str, list[Batch]]]: ...
+
+
+def evaluate(model: GPT2LMHeadModel, data: Measured, *, full: bool) -> dict[str, float]:
     """Perplexity of the held-out responses per source, and `all` of them together."""
     model.eval()
     totals: dict[str, tuple[float, int]] = {}
@@ -292,8 +297,3 @@ def evaluate(model: GPT2LMHeadModel, data: TrainingData, *, full: bool) -> dict[
     if everything:
         figures["all"] = math.exp(everything[0] / everything[1])
     return figures
-
-
-def seeded(*parts: object) -> random.Random:
-    """A generator that depends on nothing but its parts."""
-    return random.Random(":".join(map(str, parts)))

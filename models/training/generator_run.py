@@ -15,6 +15,8 @@ from models.checkpoint import write_atomically
 from models.training import corpora
 from models.training.data import TrainingData
 from models.training.generator import TrainConfig, Trainer
+from models.training.generator_export import export as write_artifact
+from models.training.generator_export import public_command, recorded_command, write_samples
 
 COMMAND_FILE = "command.json"
 STOPPED = 3
@@ -98,3 +100,21 @@ def train(options: argparse.Namespace, command: str) -> int:
     finished = trainer.run()
     log("finished" if finished else "stopped; the same command resumes")
     return 0 if finished else STOPPED
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write the artifact (and the samples) from the run's last saved state."""
+    torch.set_num_threads(options.threads)
+    run: Path = options.run
+    log = logger(run / "export.log")
+    recorded = recorded_command(run, COMMAND_FILE)
+    public = options.data or (Path(recorded["data"]) if recorded.get("data") else None)
+    if public is not None and not public.is_dir():
+        log(f"{public} is not there: no perplexity in the manifest")
+        public = None
+    own = options.finish_with or Path("data")
+    command = public_command(recorded.get("command", ""))
+    write_artifact(run, options.artifact, command, None if options.quick else public, own, log)
+    if options.samples:
+        write_samples(options.artifact, run, own, options.samples_file, log)
+    return 0
