@@ -50,6 +50,7 @@ _ADVICE = re.compile(
     r"diagnos\w+ you)\b",
     re.IGNORECASE,
 )
+_SENTENCE_END = re.compile(r"[.!?…][\"')\]]*\s*$")
 _TEXT_RULES = (
     ("offensive", _SLURS),
     ("sexual", _SEXUAL),
@@ -108,7 +109,7 @@ def _reasons(candidate: Candidate, line: frozenset[str], moment: Moment) -> Iter
             yield "unscored"
         if _broken(candidate.text):
             yield "broken"
-        if not candidate.origin.get("finished", True):
+        if not (candidate.origin.get("finished", True) or _SENTENCE_END.search(candidate.text)):
             yield "unfinished"
     if candidate.heads.get("offensive", 0.0) >= OFFENSIVE_LIMIT and generated:
         yield "offensive"

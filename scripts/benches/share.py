@@ -95,8 +95,10 @@ def show(result: dict[str, Any]) -> str:
     shares = [[source, f"{share:.1%}"] for source, share in sorted(result["share"].items())]
     kept = ", ".join(f"{k} {v}" for k, v in result["generated_kept_back"].items()) or "none"
     return (
-        f"{report.describe(result['machine'])}\n\n{report.table(['chosen from', 'share'], shares)}\n\n"
+        f"{report.describe(result['machine'])}\n\n"
+        f"{report.table(['chosen from', 'share'], shares)}\n\n"
         f"Best score, median over slates with both: retrieval {result['best_retrieval_median']}, "
         f"generator {result['best_generator_median']}; generator's best is above retrieval's in "
-        f"{result['generator_better']:.1%}.\nGenerated candidates: {result['generated']}; kept back: {kept}.\n"
+        f"{result['generator_better']:.1%}.\n"
+        f"Generated candidates: {result['generated']}; kept back: {kept}.\n"
     )
