@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     keystore_url: str = ""  # empty: sqlite in var/keys; or another Redis: redis://…
     partitions: int = Field(default=64, ge=1, le=256)
     redis_timeout_ms: Milliseconds = 2_000
+    redis_trusted: bool = False  # accept a managed Redis that does not show its configuration
 
     # What is kept
     turns_max: int = Field(default=60, ge=4, le=1_000)  # turns of one conversation
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     threads: int = Field(default=0, ge=0, le=256)  # of each model; 0: from the cores and workers
+    workers: int = Field(default=1, ge=1, le=64)  # processes; gunicorn.conf.py sets it
     context_tokens: int = Field(default=100, ge=16, le=900)
     new_tokens: int = Field(default=40, ge=1, le=100)
     temperature: float = Field(default=0.8, gt=0, le=2)

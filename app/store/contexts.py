@@ -1,0 +1,271 @@
+"""Answering a message, as the store sees it: begin, then finish or abandon; one script each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from app.domain import (
+    Conversation,
+    FactChange,
+    Feeling,
+    Impression,
+    Page,
+    Reply,
+    Speaker,
+    Turn,
+    UserContext,
+)
+from app.errors import (
+    IdempotencyMismatch,
+    InFlight,
+    NotFound,
+    StoreUnavailable,
+    Unauthenticated,
+)
+from app.store import conversations, ids, impressions, profile, turns
+from app.store.client import Argument
+from app.store.codec import Cipher, estimate_tokens
+from app.store.conversations import TurnView
+from app.store.core import LEASE_SECONDS, Core, milliseconds
+from app.store.keys import PersonKeys
+
+
+@dataclass(frozen=True, slots=True)
+class BeginRequest:
+    """A message to answer. `keys` are the caller's idempotency names of it ('m:…', 'k:…')."""
+
+    user_id: str
+    generation: int
+    conversation_id: str | None  # None: a new conversation
+    text: str
+    keys: tuple[str, ...] = ()
+    fingerprint: str = ""  # of the request's body
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The context to answer, or the reply that was already given."""
+
+    context: UserContext
+    stored: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRequest:
+    """The reply to a begun message, with what it changes."""
+
+    context: UserContext
+    impression: Impression
+    facts: FactChange = field(default_factory=FactChange)
+    keys: tuple[str, ...] = ()
+    fingerprint: str = ""
+    crisis: bool = False  # marks the conversation
+
+
+class Contexts:
+    """The conversations of people."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def begin(self, request: BeginRequest) -> Begun:
+        """Save the person's turn and read what answering it needs, in one round trip.
+
+        The keys of an attempt that did not end belong to it for 30 seconds; then a retry answers
+        the turn that was saved, and saves no second one.
+
+        Raises:
+            Unauthenticated: the person is unknown or erased, or the generation was revoked.
+            NotFound: no such conversation of this person.
+            InFlight, IdempotencyMismatch: see `errors`.
+            StoreUnavailable: Redis or the key store is away.
+        """
+        cipher = self._core.cipher(request.user_id)
+        now = self._core.clock()
+        new = request.conversation_id is None
+        conversation_id = request.conversation_id or ids.near(
+            ids.CONVERSATION, request.user_id, now
+        )
+        ids.require(ids.CONVERSATION, conversation_id, request.user_id)
+        turn = Turn(ids.near(ids.TURN, request.user_id, now), 0, Speaker.PERSON, request.text, now)
+        answer = self._begin(request, cipher, conversation_id, turn, new=new)
+        if answer[0] == b"elsewhere":  # saved by an earlier attempt, in the conversation it made
+            conversation_id = answer[1].decode()
+            answer = self._begin(request, cipher, conversation_id, turn, new=False)
+        if answer[0] == b"stored":
+            stored = impressions.open_answer(cipher, request.user_id, answer[1])
+            context = UserContext(request.user_id, stored.conversation_id, turn, (turn,))
+            return Begun(context, stored)
+        if answer[0] != b"ok":
+            _refuse(answer, now)
+        self._drop(request.user_id, answer[7])
+        return Begun(self._context(request.user_id, cipher, conversation_id, answer))
+
+    def finish(self, request: FinishRequest) -> Reply:
+        """Write the reply with all that belongs to it, in one round trip.
+
+        Returns the reply that counts: another attempt's, where it was first. Calling it again with
+        the same impression changes nothing.
+
+        Raises:
+            Unauthenticated: the person was erased meanwhile.
+            NotFound: the conversation is gone.
+            StoreUnavailable: Redis or the key store is away.
+        """
+        context, impression = request.context, request.impression
+        cipher = self._core.cipher(context.user_id)
+        keys = PersonKeys(context.user_id)
+        names, arguments = impressions.show(self._core, cipher, impression)
+        fingerprint = cipher.digest(request.fingerprint)
+        arguments += [
+            fingerprint,
+            impressions.seal_answer(cipher, context.user_id, impression.reply),
+            self._core.idempotency_ttl,
+            int(request.crisis),
+            self._core.settings.facts_max,
+            *profile.fact_arguments(cipher, context.user_id, request.facts),
+        ]
+        names += [keys.facts, *map(keys.idempotency, request.keys)]
+        answer = self._core.client.run("finish", names, arguments)
+        if answer[0] == b"stored":
+            return impressions.open_answer(cipher, context.user_id, answer[1])
+        if answer[0] != b"ok":
+            _refuse(answer, self._core.clock())
+        return impression.reply
+
+    def abandon(self, context: UserContext, keys: Sequence[str]) -> None:
+        """Give the attempt up: a retry with these keys may answer the saved turn at once."""
+        if keys:
+            names = PersonKeys(context.user_id)
+            self._core.client.run("abandon", list(map(names.idempotency, keys)), [])
+
+    def conversations(self, user_id: str, cursor: str | None, limit: int) -> Page:
+        """The person's conversations (`Conversation`), the last used first."""
+        return conversations.page(self._core, user_id, cursor, limit)
+
+    def conversation(
+        self, user_id: str, conversation_id: str, cursor: str | None, limit: int
+    ) -> tuple[Conversation, Page]:
+        """One conversation and a page of its turns (`TurnView`).
+
+        The first page holds the last turns; within a page turns are in order, and the next cursor
+        leads to earlier ones. NotFound: no such conversation of this person.
+        """
+        return conversations.turns_page(self._core, user_id, conversation_id, cursor, limit)
+
+    def feedback(self, user_id: str, conversation_id: str, feeling: Feeling) -> None:
+        """Note how the person feels after a conversation; a change is an event.
+
+        Raises:
+            NotFound: no such conversation of this person.
+            Unauthenticated: the person was erased.
+        """
+        keys = PersonKeys(user_id)
+        ids.require(ids.CONVERSATION, conversation_id, user_id)
+        now = self._core.clock()
+        answer = self._core.client.run(
+            "feel",
+            [keys.person, keys.conversation(conversation_id), keys.events],
+            [
+                milliseconds(now),
+                user_id,
+                conversation_id,
+                feeling.value,
+                self._core.ttl,
+                self._core.settings.events_max,
+            ],
+        )
+        if answer[0] != b"ok":
+            _refuse(answer, now)
+
+    def _begin(
+        self, request: BeginRequest, cipher: Cipher, conversation_id: str, turn: Turn, *, new: bool
+    ) -> list[Any]:
+        core, settings = self._core, self._core.settings
+        keys = PersonKeys(request.user_id)
+        arguments: list[Argument] = [
+            turn.created_at,
+            request.generation,
+            request.user_id,
+            conversation_id,
+            int(new),
+            turns.tail(cipher, conversation_id, turn),
+            estimate_tokens(turn.text),
+            cipher.digest(request.fingerprint),
+            LEASE_SECONDS,
+            core.ttl,
+            core.person_ttl,
+            core.idempotency_ttl,
+            settings.turns_max,
+            settings.turn_tokens_max,
+            settings.conversations_max,
+        ]
+        names = [
+            keys.person,
+            keys.conversations,
+            keys.conversation(conversation_id),
+            keys.turns(conversation_id),
+            keys.facts,
+            keys.tastes,
+            keys.recent,
+            keys.owned,
+            *map(keys.idempotency, request.keys),
+        ]
+        answer: list[Any] = core.client.run("begin", names, arguments)
+        return answer
+
+    def _context(
+        self, user_id: str, cipher: Cipher, conversation_id: str, answer: list[Any]
+    ) -> UserContext:
+        _, turn_id, crisis, entries, facts, tastes, recent, _ = answer
+        parsed = turns.parse_all(self._core, cipher, conversation_id, entries)
+        kept = turns.for_answering(parsed, turn_id.decode())
+        if not kept or kept[-1].turn_id != turn_id.decode():
+            raise StoreUnavailable("The saved message cannot be read")
+        return UserContext(
+            user_id=user_id,
+            conversation_id=conversation_id,
+            message=kept[-1],
+            turns=tuple(kept),
+            facts=tuple(profile.open_facts(self._core, cipher, user_id, facts[1::2])),
+            tastes=tuple(profile.open_tastes(self._core, cipher, user_id, tastes)),
+            recent_replies=tuple(profile.open_lines(self._core, cipher, user_id, recent)),
+            crisis=crisis == b"1",
+        )
+
+    def _drop(self, user_id: str, dropped: list[bytes]) -> None:
+        """Delete conversations that the list no longer holds.
+
+        Where this fails they expire by themselves, and the message is answered all the same.
+        """
+        if not dropped:
+            return
+        keys = PersonKeys(user_id)
+        names = [
+            name
+            for item in dropped
+            for name in (keys.conversation(item.decode()), keys.turns(item.decode()))
+        ]
+        try:
+            with self._core.client.pipeline() as pipe:
+                pipe.unlink(*names)
+                pipe.zrem(keys.owned, *names)
+                pipe.execute()
+        except StoreUnavailable:
+            return
+
+
+def _refuse(answer: list[Any], now: float) -> NoReturn:
+    word = answer[0].decode()
+    if word == "unauthenticated":
+        raise Unauthenticated
+    if word == "mismatch":
+        raise IdempotencyMismatch
+    if word == "in-flight":
+        raise InFlight(retry_after=max(1.0, float(answer[1]) - now))
+    raise NotFound
+
+
+__all__ = ["BeginRequest", "Begun", "Contexts", "FinishRequest", "TurnView"]

@@ -1,0 +1,122 @@
+"""Flag definitions, under one version that every change raises."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.errors import Conflict, NotFound, StoreUnavailable
+from app.store.core import Core
+from app.store.keys import FLAG_DEFINITIONS, FLAG_STATES, FLAG_VERSION
+from app.telemetry import get_logger
+
+_KEYS = [FLAG_DEFINITIONS, FLAG_STATES, FLAG_VERSION]
+_DEFAULT_STATE = "ENABLED"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSet:
+    """All flags as of one version: key → flagd definition (with its state)."""
+
+    version: int = 0
+    definitions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Flags:
+    """The flags: `current` for chat, the other verbs for administrators."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._last = FlagSet()
+        self._checked = float("-inf")  # monotonic seconds
+
+    def all(self) -> FlagSet:
+        """All flags as they are now.
+
+        A definition that cannot be read keeps its last good form, or is left out.
+
+        Raises:
+            StoreUnavailable: Redis is away.
+        """
+        version, definitions, states = self._core.client.run("flags_all", _KEYS, [])
+        state_of = dict(zip(states[::2], states[1::2], strict=True))
+        read: dict[str, dict[str, Any]] = {}
+        for key, text in zip(definitions[::2], definitions[1::2], strict=True):
+            name = key.decode()
+            definition = _parse(text) or self._last.definitions.get(name)
+            if definition is None:
+                get_logger("store").error("flag_unreadable", flag=name)
+                continue
+            read[name] = {**definition, "state": state_of.get(key, b"ENABLED").decode()}
+        self._last = FlagSet(int(version), dict(sorted(read.items())))
+        self._checked = time.monotonic()
+        return self._last
+
+    def current(self, max_age: float = 0.5) -> FlagSet:
+        """The flags as they were at most `max_age` seconds ago; the last good ones on failure.
+
+        A change made through this object is seen at once.
+        """
+        if time.monotonic() - self._checked < max_age:
+            return self._last
+        # Set before the question, so that others need not ask, nor wait, while Redis is slow.
+        self._checked = time.monotonic()
+        try:
+            with self._core.client.guard() as connection:
+                version = int(connection.get(FLAG_VERSION) or 0)
+            return self._last if version == self._last.version else self.all()
+        except StoreUnavailable:
+            return self._last
+
+    def get(self, key: str) -> dict[str, Any]:
+        """One definition (NotFound where there is none)."""
+        definition = self.all().definitions.get(key)
+        if definition is None:
+            raise NotFound
+        return definition
+
+    def put(self, key: str, definition: Mapping[str, Any], expected: int | None = None) -> int:
+        """Make or replace a flag; the new version.
+
+        Raises:
+            Conflict: the flags have another version than `expected`.
+            StoreUnavailable: Redis is away.
+        """
+        rest = {name: value for name, value in definition.items() if name != "state"}
+        arguments = [
+            key,
+            json.dumps(rest, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
+            str(definition.get("state", _DEFAULT_STATE)),
+            "" if expected is None else str(expected),
+        ]
+        return self._changed(self._core.client.run("flag_put", _KEYS, arguments))
+
+    def delete(self, key: str, expected: int | None = None) -> int:
+        """Delete a flag; the new version (NotFound, Conflict, StoreUnavailable)."""
+        arguments = [key, "" if expected is None else str(expected)]
+        return self._changed(self._core.client.run("flag_delete", _KEYS, arguments))
+
+    def toggle(self, key: str, state: str) -> int:
+        """Set a flag's state, ENABLED or DISABLED; the version (NotFound, StoreUnavailable)."""
+        if state not in ("ENABLED", "DISABLED"):
+            raise ValueError(f"a flag's state is ENABLED or DISABLED, not {state!r}")
+        return self._changed(self._core.client.run("flag_toggle", _KEYS, [key, state]))
+
+    def _changed(self, answer: list[Any]) -> int:
+        if answer[0] == b"not-found":
+            raise NotFound
+        if answer[0] == b"conflict":
+            raise Conflict(f"The flags have version {int(answer[1])} by now")
+        self._checked = float("-inf")
+        return int(answer[1])
+
+
+def _parse(text: bytes) -> dict[str, Any] | None:
+    try:
+        definition = json.loads(text)
+    except ValueError:
+        return None
+    return definition if isinstance(definition, dict) else None

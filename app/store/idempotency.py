@@ -1,0 +1,94 @@
+"""Stored responses for any POST (chat turns have theirs inside begin and finish).
+
+IETF draft-ietf-httpapi-idempotency-key-header: same key and body, the stored response again; same
+key, other body, 422; the first still in flight, 409.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.errors import IdempotencyMismatch, InFlight
+from app.store import ids, keys, records
+from app.store.client import Argument
+from app.store.codec import Cipher
+from app.store.core import LEASE_SECONDS, Core
+
+_OURS = "#responses"  # owner of the key that seals responses to callers who are no person
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response as it was first given."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Idempotency:
+    """Claims keys within a scope: a user id, or any name of a caller."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def begin(self, scope: str, key: str, fingerprint: str) -> StoredResponse | None:
+        """Claim the key for 30 seconds; None: go on, and `finish` or `abandon` it.
+
+        Raises:
+            IdempotencyMismatch, InFlight: see `errors`.
+            Unauthenticated: the scope is a person who is unknown or erased.
+            StoreUnavailable: Redis or the key store is away.
+        """
+        cipher, name = self._place(scope, key)
+        now = self._core.clock()
+        ttl = self._core.idempotency_ttl
+        arguments: list[Argument] = [now, cipher.digest(fingerprint), LEASE_SECONDS, ttl]
+        answer = self._core.client.run("claim", [name], arguments)
+        if answer[0] == b"mismatch":
+            raise IdempotencyMismatch
+        if answer[0] == b"in-flight":
+            raise InFlight(retry_after=max(1.0, float(answer[1]) - now))
+        return _open(cipher, scope, answer[1]) if answer[0] == b"stored" else None
+
+    def finish(
+        self, scope: str, key: str, fingerprint: str, response: StoredResponse
+    ) -> StoredResponse:
+        """Store the response; the one that counts (another attempt's, where it was first)."""
+        cipher, name = self._place(scope, key)
+        arguments: list[Argument] = [
+            cipher.digest(fingerprint),
+            _seal(cipher, scope, response),
+            self._core.idempotency_ttl,
+        ]
+        answer = self._core.client.run("answer", [name], arguments)
+        return _open(cipher, scope, answer[1]) if answer[0] == b"stored" else response
+
+    def abandon(self, scope: str, key: str) -> None:
+        """Let a retry with this key run at once."""
+        self._core.client.run("abandon", [self._place(scope, key)[1]], [])
+
+    def _place(self, scope: str, key: str) -> tuple[Cipher, str]:
+        if ids.valid(ids.PERSON, scope):
+            partition = ids.partition_of(scope)
+            return self._core.cipher(scope), keys.idempotency(partition, scope, f"r:{key}")
+        spread = int.from_bytes(hashlib.sha256(scope.encode()).digest()[:4], "big")
+        partition = spread % self._core.settings.partitions
+        return self._core.ring.create_once(_OURS), keys.idempotency(partition, scope, f"r:{key}")
+
+
+def _seal(cipher: Cipher, scope: str, response: StoredResponse) -> bytes:
+    record = {
+        "status": response.status,
+        "headers": dict(response.headers),
+        "body": base64.b64encode(response.body).decode("ascii"),
+    }
+    return cipher.seal(records.dump(record), f"response:{scope}")
+
+
+def _open(cipher: Cipher, scope: str, sealed: bytes) -> StoredResponse:
+    record = records.load(cipher.open(sealed, f"response:{scope}"))
+    return StoredResponse(record["status"], record["headers"], base64.b64decode(record["body"]))

@@ -1,0 +1,15 @@
+-- Claim an idempotency key for one request of any kind.
+--
+-- KEYS: 1 idempotency record
+-- ARGV: 1 now, 2 fingerprint, 3 lease (seconds), 4 ttl (seconds)
+-- Returns: {'ok'}, {'mismatch'}, {'in-flight', lease}, {'stored', sealed answer}
+local word, found = idempotency(KEYS, ARGV[2], ARGV[1])
+if word == 'mismatch' then
+  return { word }
+elseif word == 'in-flight' or word == 'stored' then
+  return { word, found }
+end
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[2], 'state', 'pending',
+  'lease', string.format('%.3f', ARGV[1] + ARGV[3]))
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return { 'ok' }

@@ -1,0 +1,153 @@
+-- In front of every script: what several of them do. Nothing here runs by itself.
+--
+-- Answers are arrays whose first element is a word: "ok", or why not. All checks come before the
+-- first write, and the first write is one that a full or read-only server refuses, so that a
+-- refused script has changed nothing.
+
+local NONE = ''
+
+-- Whether the person exists and was not erased (and, where given, the token's generation holds).
+local function person_is(key, generation)
+  local found = redis.call('HMGET', key, 'state', 'generation')
+  return found[1] == 'live' and (generation == nil or found[2] == generation)
+end
+
+local function expire(seconds, ...)
+  for _, key in ipairs({ ... }) do
+    redis.call('EXPIRE', key, seconds)
+  end
+end
+
+-- Note keys that no other key lists, so that erasure finds them; forget those that expired.
+local function own(owned, now, seconds, ...)
+  for _, key in ipairs({ ... }) do
+    redis.call('ZADD', owned, now + seconds, key)
+  end
+  redis.call('ZREMRANGEBYSCORE', owned, '-inf', now)
+  -- never shorter than what it lists
+  if redis.call('TTL', owned) < tonumber(seconds) then
+    redis.call('EXPIRE', owned, seconds)
+  end
+end
+
+-- Add a turn at the end, give it the next number, and drop the oldest turns over the bounds.
+-- tail: '<turn id> <sealed turn>'. Returns the number.
+local function append_turn(conversation, turns, tail, tokens, turns_max, tokens_max)
+  local seq = redis.call('HINCRBY', conversation, 'seq', 1)
+  local count = redis.call('RPUSH', turns, seq .. ' ' .. tokens .. ' ' .. tail)
+  local total = redis.call('HINCRBY', conversation, 'tokens', tokens)
+  while count > 1 and (count > tonumber(turns_max) or total > tonumber(tokens_max)) do
+    local oldest = redis.call('LPOP', turns)
+    local cost = string.match(oldest, '^%d+ (%d+) ')
+    total = redis.call('HINCRBY', conversation, 'tokens', '-' .. cost)
+    count = count - 1
+  end
+  return seq
+end
+
+-- Drop the oldest entries of a hash whose values begin with '<created> '.
+local function bound(hash, max)
+  max = tonumber(max)
+  if redis.call('HLEN', hash) <= max then
+    return
+  end
+  local entries = redis.call('HGETALL', hash)
+  local order = {}
+  for i = 1, #entries, 2 do
+    table.insert(order, { tonumber(string.match(entries[i + 1], '^(%S+) ')), entries[i] })
+  end
+  table.sort(order, function(a, b)
+    return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2])
+  end)
+  for i = 1, #order - max do
+    redis.call('HDEL', hash, order[i][2])
+  end
+end
+
+-- The next id for all of these streams: the time in milliseconds, or just after the newest entry.
+local function next_event_id(milliseconds, ...)
+  local last_ms, last_seq = tonumber(milliseconds), -1
+  for _, stream in ipairs({ ... }) do
+    if redis.call('EXISTS', stream) == 1 then
+      local info = redis.call('XINFO', 'STREAM', stream)
+      for i = 1, #info, 2 do
+        if info[i] == 'last-generated-id' then
+          local ms, seq = string.match(info[i + 1], '^(%d+)-(%d+)$')
+          ms, seq = tonumber(ms), tonumber(seq)
+          if ms > last_ms or (ms == last_ms and seq > last_seq) then
+            last_ms, last_seq = ms, seq
+          end
+        end
+      end
+    end
+  end
+  return string.format('%.0f-%.0f', last_ms, last_seq + 1)
+end
+
+-- Add one entry, under one id, to each of these streams. fields: {name, value, name, value, …}
+local function add_event(id, max, fields, ...)
+  for _, stream in ipairs({ ... }) do
+    redis.call('XADD', stream, 'MAXLEN', '~', max, id, unpack(fields))
+  end
+end
+
+-- What is known of the caller's idempotency keys. Returns a word and the record it is about:
+-- "new", "mismatch", "stored" (sealed answer), "in-flight" (lease), "resume" (conversation, turn).
+local function idempotency(records, fingerprint, now)
+  local word, found = 'new', nil
+  for _, key in ipairs(records) do
+    local r = redis.call('HMGET', key, 'fingerprint', 'state', 'lease', 'answer', 'conversation', 'turn')
+    if r[1] then
+      if r[1] ~= fingerprint then
+        return 'mismatch', nil
+      end
+      if r[2] == 'done' then
+        word, found = 'stored', r[4]
+      elseif word ~= 'stored' and tonumber(r[3]) > tonumber(now) then
+        word, found = 'in-flight', r[3]
+      elseif word == 'new' then
+        word, found = 'resume', { r[5], r[6] }
+      end
+    end
+  end
+  return word, found
+end
+
+-- Mark each record done with its sealed answer.
+local function remember_answer(records, fingerprint, answer, seconds)
+  for _, key in ipairs(records) do
+    redis.call('HSET', key, 'fingerprint', fingerprint, 'state', 'done', 'lease', 0, 'answer', answer)
+    redis.call('EXPIRE', key, seconds)
+  end
+end
+
+-- The elements of a list from one position on.
+local function from(list, start)
+  local rest = {}
+  for i = start, #list do
+    rest[#rest + 1] = list[i]
+  end
+  return rest
+end
+
+-- Write a reply that is shown: its turn, its impression, the recent lines, its event.
+-- k: person, conversations, conversation, turns, recent, impression, owned, events
+-- a: now, milliseconds, user, conversation, answered turn, reply, turn tail, tokens, variants,
+--    sealed impression, sealed line, ttl, person ttl, turns_max, tokens_max, events_max,
+--    recent_max, alternative_of ('' for none)
+local function show(k, a)
+  append_turn(k[3], k[4], a[7], a[8], a[14], a[15])
+  redis.call('HSET', k[3], 'updated', a[1])
+  redis.call('ZADD', k[2], a[1], a[4])
+  redis.call('HSET', k[6], 'user', a[3], 'conversation', a[4], 'turn', a[5], 'at', a[1],
+    'variants', a[9], 'body', a[10], 'alternative_of', a[18])
+  redis.call('LPUSH', k[5], a[11])
+  redis.call('LTRIM', k[5], 0, a[17] - 1)
+  add_event(next_event_id(a[2], k[8]), a[16], {
+    'type', 'impression', 'user', a[3], 'reply', a[6], 'conversation', a[4], 'turn', a[5],
+    'variants', a[9], 'alternative_of', a[18],
+  }, k[8])
+  own(k[7], a[1], a[12], k[3], k[4], k[6])
+  expire(a[12], k[2], k[3], k[4], k[5], k[6])
+  expire(a[13], k[1])
+end

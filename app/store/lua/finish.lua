@@ -1,0 +1,44 @@
+-- Write the reply to a turn: the turn, the impression, facts, the stored answer, the event.
+-- A second call for the same reply changes nothing, and of two attempts at one turn the first wins.
+--
+-- KEYS: 1 person, 2 conversations, 3 conversation, 4 turns, 5 recent, 6 impression, 7 owned,
+--       8 events, 9 facts, 10… idempotency records
+-- ARGV: 1 now, 2 now in milliseconds, 3 user id, 4 conversation id, 5 answered turn id, 6 reply id,
+--       7 turn tail, 8 tokens, 9 variants (JSON), 10 sealed impression, 11 sealed line, 12 ttl,
+--       13 person ttl, 14 turns_max, 15 tokens_max, 16 events_max, 17 recent_max, 18 '',
+--       19 fingerprint, 20 sealed answer, 21 idempotency ttl, 22 '1' marks a crisis, 23 facts_max,
+--       24 how many facts to forget, their digests…, then digest and '<created> <id> <sealed>' of
+--       each fact learned
+-- Returns: {'ok'}, {'stored', sealed answer}, {'unauthenticated'}, {'not-found'}
+if not person_is(KEYS[1]) then
+  return { 'unauthenticated' }
+end
+local records = from(KEYS, 10)
+for _, key in ipairs(records) do
+  local r = redis.call('HMGET', key, 'state', 'answer')
+  if r[1] == 'done' then
+    return { 'stored', r[2] }
+  end
+end
+if redis.call('HGET', KEYS[3], 'user') ~= ARGV[3] then
+  return { 'not-found' }
+end
+if redis.call('EXISTS', KEYS[6]) == 1 then
+  return { 'ok' }
+end
+
+show(KEYS, ARGV)
+if ARGV[22] == '1' then
+  redis.call('HSET', KEYS[3], 'crisis', '1')
+end
+local position, forgotten = 25, tonumber(ARGV[24])
+for i = position, position + forgotten - 1 do
+  redis.call('HDEL', KEYS[9], ARGV[i])
+end
+for i = position + forgotten, #ARGV, 2 do
+  redis.call('HSET', KEYS[9], ARGV[i], ARGV[i + 1])
+end
+bound(KEYS[9], ARGV[23])
+expire(ARGV[12], KEYS[9])
+remember_answer(records, ARGV[19], ARGV[20], ARGV[21])
+return { 'ok' }

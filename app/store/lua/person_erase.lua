@@ -1,0 +1,9 @@
+-- Leave a tombstone in the person's place: from now on every script refuses them.
+--
+-- KEYS: 1 person
+-- ARGV: 1 now, 2 ttl (seconds), longer than any token lives
+-- Returns: the generation, which no token has
+local generation = redis.call('HINCRBY', KEYS[1], 'generation', 1)
+redis.call('HSET', KEYS[1], 'state', 'erased', 'erased', ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return generation

@@ -1,0 +1,50 @@
+-- Set, replace or retract the reaction to a reply: its state, its event and the taste, at once.
+--
+-- KEYS: 1 person, 2 impression, 3 tastes, 4 owned, 5 events, 6 reactions
+-- ARGV: 1 now, 2 now in milliseconds, 3 user id, 4 reply id, 5 reaction ('' retracts),
+--       6 sealed comment ('' for none), 7 digest of the comment, 8 '<created> <sealed taste>'
+--       ('' for none), 9 ttl, 10 person ttl, 11 events_max, 12 tastes_max
+-- Returns: {'ok', event id, action, previous reaction ('' for none), conversation id},
+--       {'unchanged'}, {'unauthenticated'}, {'not-found'}
+if not person_is(KEYS[1]) then
+  return { 'unauthenticated' }
+end
+local shown = redis.call('HMGET', KEYS[2], 'user', 'reaction', 'comment_digest', 'conversation', 'variants')
+if shown[1] ~= ARGV[3] then
+  return { 'not-found' }
+end
+local reaction, previous = ARGV[5], shown[2] or NONE
+-- The same tap again, with the same comment or none, says nothing new.
+if reaction == previous and (ARGV[7] == NONE or ARGV[7] == (shown[3] or NONE)) then
+  return { 'unchanged' }
+end
+local action = 'replaced'
+if previous == NONE then
+  action = 'made'
+elseif reaction == NONE then
+  action = 'retracted'
+end
+
+local id = next_event_id(ARGV[2], KEYS[5], KEYS[6])
+add_event(id, ARGV[11], {
+  'type', action, 'user', ARGV[3], 'reply', ARGV[4], 'conversation', shown[4],
+  'reaction', reaction, 'previous', previous, 'variants', shown[5],
+}, KEYS[5], KEYS[6])
+redis.call('HDEL', KEYS[2], 'reaction', 'comment', 'comment_digest')
+redis.call('HSET', KEYS[2], 'event', id)
+if reaction ~= NONE then
+  redis.call('HSET', KEYS[2], 'reaction', reaction)
+end
+if ARGV[6] ~= NONE then
+  redis.call('HSET', KEYS[2], 'comment', ARGV[6], 'comment_digest', ARGV[7])
+end
+if ARGV[8] ~= NONE then
+  redis.call('HSET', KEYS[3], ARGV[4], ARGV[8])
+  bound(KEYS[3], ARGV[12])
+else
+  redis.call('HDEL', KEYS[3], ARGV[4])
+end
+own(KEYS[4], ARGV[1], ARGV[9], KEYS[2])
+expire(ARGV[9], KEYS[2], KEYS[3])
+expire(ARGV[10], KEYS[1])
+return { 'ok', id, action, previous, shown[4] }

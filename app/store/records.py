@@ -1,0 +1,244 @@
+"""Domain values to versioned plain JSON and back; the only place that knows the stored shapes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from app.domain import (
+    Candidate,
+    Fact,
+    Impression,
+    Reply,
+    Slate,
+    Source,
+    Speaker,
+    Taste,
+    Turn,
+)
+
+VERSION = 1
+Record = dict[str, Any]
+
+
+class UnknownRecord(ValueError):
+    """A record of a version that this code does not read."""
+
+
+def dump(record: Mapping[str, Any]) -> bytes:
+    """UTF-8 JSON of one record, stamped with the version."""
+    text = json.dumps(
+        {"v": VERSION, **record}, ensure_ascii=False, separators=(",", ":"), default=_plain
+    )
+    return text.encode("utf-8", "surrogatepass")
+
+
+def load(data: bytes) -> Record:
+    """The record back.
+
+    Raises:
+        UnknownRecord: of another version, or no record at all.
+    """
+    record = json.loads(data.decode("utf-8", "surrogatepass"))
+    if not isinstance(record, dict) or record.get("v") != VERSION:
+        raise UnknownRecord(f"expected a record of version {VERSION}")
+    return record
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy and read-only mappings reach us from the models: make them JSON's."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+def from_turn(turn: Turn) -> Record:
+    """A turn without its `seq`, which the store gives."""
+    return {
+        "id": turn.turn_id,
+        "speaker": turn.speaker.value,
+        "text": turn.text,
+        "at": turn.created_at,
+        "answers": turn.answers,
+        "reply": turn.reply_id,
+        "source": turn.source.value if turn.source else None,
+    }
+
+
+def to_turn(record: Record, seq: int) -> Turn:
+    """The turn back, with the `seq` that the store gave."""
+    return Turn(
+        turn_id=record["id"],
+        seq=seq,
+        speaker=Speaker(record["speaker"]),
+        text=record["text"],
+        created_at=record["at"],
+        answers=record["answers"],
+        reply_id=record["reply"],
+        source=Source(record["source"]) if record["source"] else None,
+    )
+
+
+def from_fact(fact: Fact) -> Record:
+    """A fact."""
+    return {
+        "id": fact.fact_id,
+        "slot": fact.slot,
+        "kind": fact.kind,
+        "value": fact.value,
+        "text": fact.text,
+        "sentence": fact.sentence,
+        "turn": fact.turn_id,
+        "at": fact.created_at,
+    }
+
+
+def to_fact(record: Record) -> Fact:
+    """The fact back."""
+    return Fact(
+        fact_id=record["id"],
+        slot=record["slot"],
+        kind=record["kind"],
+        value=record["value"],
+        text=record["text"],
+        sentence=record["sentence"],
+        turn_id=record["turn"],
+        created_at=record["at"],
+    )
+
+
+def from_taste(taste: Taste) -> Record:
+    """A taste; the vector in base64."""
+    vector = base64.b64encode(taste.vector).decode("ascii")
+    return {"reply": taste.reply_id, "weight": taste.weight, "vector": vector}
+
+
+def to_taste(record: Record) -> Taste:
+    """The taste back."""
+    return Taste(record["reply"], record["weight"], base64.b64decode(record["vector"]))
+
+
+def from_reply(reply: Reply) -> Record:
+    """A reply."""
+    return {
+        "id": reply.reply_id,
+        "conversation": reply.conversation_id,
+        "text": reply.text,
+        "source": reply.source.value,
+        "degraded": reply.degraded,
+        "variants": dict(reply.variants),
+        "at": reply.created_at,
+    }
+
+
+def to_reply(record: Record) -> Reply:
+    """The reply back."""
+    return Reply(
+        reply_id=record["id"],
+        conversation_id=record["conversation"],
+        text=record["text"],
+        source=Source(record["source"]),
+        degraded=record["degraded"],
+        variants=record["variants"],
+        created_at=record["at"],
+    )
+
+
+def from_candidate(candidate: Candidate) -> Record:
+    """A candidate with everything that is known of it."""
+    return {
+        "id": candidate.candidate_id,
+        "text": candidate.text,
+        "source": candidate.source.value,
+        "origin": candidate.origin,
+        "tags": candidate.tags,
+        "retrieval": candidate.retrieval_score,
+        "logprob": candidate.logprob,
+        "heads": candidate.heads,
+        "bias": candidate.bias,
+        "score": candidate.score,
+        "filters": candidate.filters,
+        "propensity": candidate.propensity,
+    }
+
+
+def to_candidate(record: Record) -> Candidate:
+    """The candidate back."""
+    return Candidate(
+        candidate_id=record["id"],
+        text=record["text"],
+        source=Source(record["source"]),
+        origin=record["origin"],
+        tags=tuple(record["tags"]),
+        retrieval_score=record["retrieval"],
+        logprob=record["logprob"],
+        heads=record["heads"],
+        bias=record["bias"],
+        score=record["score"],
+        filters=tuple(record["filters"]),
+        propensity=record["propensity"],
+    )
+
+
+def from_slate(slate: Slate) -> Record:
+    """A slate."""
+    return {
+        "candidates": [from_candidate(candidate) for candidate in slate.candidates],
+        "chosen": slate.chosen,
+        "seed": slate.seed,
+        "explored": slate.explored,
+        "exploration": slate.exploration,
+        "variants": slate.variants,
+        "versions": slate.versions,
+        "timings_ms": slate.timings_ms,
+        "late": slate.late,
+        "n": slate.n,
+        "shown": slate.shown,
+    }
+
+
+def to_slate(record: Record) -> Slate:
+    """The slate back."""
+    return Slate(
+        candidates=tuple(to_candidate(item) for item in record["candidates"]),
+        chosen=record["chosen"],
+        seed=record["seed"],
+        explored=record["explored"],
+        exploration=record["exploration"],
+        variants=record["variants"],
+        versions=record["versions"],
+        timings_ms=record["timings_ms"],
+        late=tuple(record["late"]),
+        n=record["n"],
+        shown=tuple(record["shown"]),
+    )
+
+
+def from_impression(impression: Impression) -> Record:
+    """What never changes of an impression; reaction, comment and alternative are kept beside it."""
+    return {
+        "reply": from_reply(impression.reply),
+        "user": impression.user_id,
+        "turn": impression.turn_id,
+        "context": impression.context,
+        "slate": from_slate(impression.slate),
+        "facts": impression.facts,
+        "alternative_of": impression.alternative_of,
+    }
+
+
+def to_impression(record: Record) -> Impression:
+    """The impression back, without reaction, comment and alternative."""
+    return Impression(
+        reply=to_reply(record["reply"]),
+        user_id=record["user"],
+        turn_id=record["turn"],
+        context=tuple(record["context"]),
+        slate=to_slate(record["slate"]),
+        facts=tuple(record["facts"]),
+        alternative_of=record["alternative_of"],
+    )

@@ -1,0 +1,112 @@
+"""The store as the rest of Kindred sees it: one object, one attribute a noun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from app.errors import StartupError, StoreUnavailable
+from app.settings import Settings
+from app.store import keys
+from app.store.client import RedisClient
+from app.store.contexts import Contexts
+from app.store.core import Core, person_ttl
+from app.store.flags import Flags
+from app.store.idempotency import Idempotency
+from app.store.impressions import Impressions
+from app.store.keystore import KeyRing, KeyStore, RedisKeyStore, SqliteKeyStore
+from app.store.master_key import load_master_key
+from app.store.people import People
+from app.store.private_redis import PrivateRedis
+from app.store.profile import Profile
+from app.store.reactions import Reactions
+from app.telemetry import Metrics, get_logger
+
+_SPARE_SECONDS = 3 * 86_400  # keys outlive what they seal by this much
+
+
+class Store:
+    """Redis and the key store, opened once a process (in the worker, after the fork)."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.people = People(core)
+        self.contexts = Contexts(core)
+        self.impressions = Impressions(core)
+        self.reactions = Reactions(core, self.people)
+        self.profile = Profile(core)
+        self.flags = Flags(core)
+        self.idempotency = Idempotency(core)
+
+    @classmethod
+    def open(
+        cls, settings: Settings, metrics: Metrics, clock: Callable[[], float] = time.time
+    ) -> Store:
+        """Connect, check that nothing acknowledged can be lost, and replay the erasure ledger.
+
+        `REDIS_URL` unset: the private Redis of `var_dir` (see `private_redis`), which must run.
+
+        Raises:
+            StartupError: one line that names what to change.
+        """
+        url = settings.redis_url or PrivateRedis(settings.var_dir).url
+        timeout = settings.redis_timeout_ms / 1000
+        client = RedisClient(url, timeout, metrics)
+        try:
+            client.check("REDIS_URL", settings.redis_trusted)
+            ring = _ring(settings, metrics, clock)
+        except StartupError:
+            client.close()
+            raise
+        store = cls(Core(client, ring, settings, metrics, clock))
+        try:
+            store._prepare()
+        except StoreUnavailable as error:
+            store.close()
+            raise StartupError(f"the store cannot be prepared: {error.__cause__}") from None
+        return store
+
+    @property
+    def url(self) -> str:
+        """The URL of this Redis as flask-limiter's storage wants it."""
+        url = self._core.client.url
+        return f"redis+{url}" if url.startswith("unix://") else url
+
+    def ping(self) -> None:
+        """Ask Redis for an answer (StoreUnavailable where none comes)."""
+        self._core.client.ping()
+
+    def close(self) -> None:
+        """Close connections and files."""
+        self._core.client.close()
+        self._core.ring.store.close()
+
+    def _prepare(self) -> None:
+        core = self._core
+        core.client.run("partitions", [keys.PARTITIONS], [core.settings.partitions])
+        core.ring.store.prune(core.clock())
+        again = self.people.replay_erasures()
+        if again:
+            get_logger("store").warning("erasures_replayed", people=again)
+
+
+def _ring(settings: Settings, metrics: Metrics, clock: Callable[[], float]) -> KeyRing:
+    master = load_master_key(settings.master_key, settings.var_dir / "master_key")
+    keep = person_ttl(settings) + _SPARE_SECONDS
+    timeout = settings.redis_timeout_ms / 1000
+    backend: KeyStore
+    if settings.keystore_url:
+        client = RedisClient(settings.keystore_url, timeout, metrics)
+        backend = RedisKeyStore(client, keep)
+    else:
+        backend = SqliteKeyStore(settings.var_dir / "keys" / "keys.sqlite", keep, timeout)
+    try:
+        if settings.keystore_url:
+            client.check("KINDRED_KEYSTORE_URL", settings.redis_trusted)
+        return KeyRing(backend, master, clock)
+    except StoreUnavailable as error:
+        backend.close()
+        raise StartupError(f"the key store does not answer: {error.__cause__}") from None
+    except StartupError:
+        backend.close()
+        raise
