@@ -1,0 +1,243 @@
+"""The engine: owns the models, gives each a batcher, and answers the dialog's questions.
+
+    embed ──► encoder's batcher          plan, admission ──► load controller
+    retrieve ► FAISS, on the hub         health ──► canaries and the hub monitor
+    generate ► generator's batcher
+    score ──► reranker's batcher
+
+Texts are tokenised on the hub (tenths of a millisecond), the models run on one native thread each.
+Deadlines are `time.monotonic()` seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import KindredError, ModelFailure, Overloaded, StartupError
+from app.serving.batcher import BatchReport
+from app.serving.control import RERANKER, LoadController, limits_of
+from app.serving.health import Canaries, Health, HubMonitor
+from app.serving.lanes import Lanes
+from app.serving.load import Plan
+from app.serving.loading import Models, load_models
+from app.serving.pending import Pending
+from app.serving.probes import Probes
+from app.settings import Settings
+from app.telemetry import Metrics
+from models.generator import GenerateItem, Generation
+from models.prompt import normalise
+from models.reranker import RerankResult
+from models.sampling import Sampling
+from retrieval.retriever import Hit
+
+__all__ = ["Engine", "Generation", "Health", "Hit", "Pending", "Plan", "RerankResult"]
+
+Vector = NDArray[np.float32]
+
+_WARM_SECONDS = 120.0
+
+
+class Engine:
+    """All models of one process, ready to serve; made by `open`."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, models: Models) -> None:
+        self.versions: Mapping[str, str] = models.versions
+        self._settings = settings
+        self._metrics = metrics
+        self._models = models
+        self._sampling = Sampling(
+            temperature=settings.temperature, top_p=settings.top_p, top_k=settings.top_k
+        )
+        self._control = LoadController(limits_of(settings), metrics)
+        self._last_batch: dict[str, float] = {}
+        self._serving = False
+        self._closed = False
+        self._lanes = Lanes(models, metrics, self._observe)
+        self._control.watch(self._lanes.backlogs())
+        self._probes = Probes(models, self._lanes, settings)
+        self._canaries = Canaries(self._probes.canaries(), self._last_batch.get)
+        self._monitor = HubMonitor(metrics)
+
+    @classmethod
+    def open(cls, settings: Settings, metrics: Metrics) -> Engine:
+        """Load, check, index and warm.
+
+        Raises:
+            StartupError: one clear line on what must be changed.
+        """
+        start = time.monotonic()
+        models = load_models(settings, lambda part: _say(f"loading the {part}"))
+        engine = cls(settings, metrics, models)
+        try:
+            engine.warm()
+        except BaseException:
+            engine.close()
+            raise
+        _say(f"models ready in {time.monotonic() - start:.1f} s")
+        return engine
+
+    def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:
+        """Unit vectors (dimension,) of texts, in order."""
+        try:
+            ticket = self._lanes.encode.submit(self._models.encoder.prepare(texts), deadline)
+        except KindredError as error:
+            return Pending.failed(error)
+
+        def finish() -> list[Vector]:
+            vectors = [outcome.get() for outcome in ticket.wait()]
+            if not all(np.isfinite(vector).all() for vector in vectors):
+                self._metrics.failures.labels("encoder_nan").inc()
+                raise ModelFailure("The encoder gave no vector")
+            return vectors
+
+        return Pending(finish, ticket.cancel)
+
+    def retrieve(self, vector: Vector, k: int) -> list[Hit]:
+        """The `k` best replies of the bank for a unit vector (dimension,), best first."""
+        return self._models.retriever.search(vector, k)
+
+    def generate(
+        self,
+        turns: Sequence[str],
+        facts: Sequence[str],
+        *,
+        n: int,
+        seed: int,
+        deadline: float,
+        max_new_tokens: int | None = None,
+    ) -> Pending[list[Generation]]:
+        """At most `n` distinct candidates for what to say after `turns` (oldest first)."""
+        generator, lane = self._models.generator, self._lanes.generate
+        if generator is None or lane is None or n <= 0:
+            return Pending.of([])
+        try:
+            item = GenerateItem(
+                generator.encode_context(turns, facts, self._settings.context_tokens),
+                n,
+                seed,
+                max_new_tokens or self._settings.new_tokens,
+                self._sampling,
+            )
+            ticket = lane.submit([item], deadline)
+        except ValueError as error:  # no turn has text that can be seen
+            self._metrics.failures.labels("generator_input").inc()
+            return Pending.failed(_because(error))
+        except KindredError as error:
+            return Pending.failed(error)
+
+        def finish() -> list[Generation]:
+            candidates = ticket.wait()[0].get().candidates
+            sound = [one for one in candidates if math.isfinite(one.mean_logprob)]
+            if len(sound) < len(candidates):
+                self._metrics.failures.labels("generator_nan").inc()
+            return sound
+
+        return Pending(finish, ticket.cancel)
+
+    def score(
+        self, turns: Sequence[str], responses: Sequence[str], facts: Sequence[str], deadline: float
+    ) -> Pending[list[RerankResult | None]]:
+        """A score for each response after `turns`; None where it is late, failed or no number."""
+        worded = [i for i, response in enumerate(responses) if normalise(response)]
+        nothing: list[RerankResult | None] = [None] * len(responses)
+        try:
+            items = self._models.reranker.prepare(turns, [responses[i] for i in worded], facts)
+        except ValueError:  # no turn has text that can be seen
+            self._metrics.failures.labels("reranker_input").inc()
+            return Pending.of(nothing)
+        if self._control.hopeless(RERANKER, sum(item.length for item in items), deadline):
+            self._metrics.dropped.labels(RERANKER, "hopeless").inc(len(items))
+            return Pending.of(nothing)
+        try:
+            ticket = self._lanes.rerank.submit(items, deadline)
+        except Overloaded:  # counted by the batcher
+            return Pending.of(nothing)
+
+        def finish() -> list[RerankResult | None]:
+            results = list(nothing)
+            for i, outcome in zip(worded, ticket.wait(), strict=True):
+                results[i] = self._sound(outcome.value)
+            return results
+
+        return Pending(finish, ticket.cancel)
+
+    def plan(self) -> Plan:
+        """How many candidates a request that arrives now may have generated, and how long."""
+        return self._control.plan()
+
+    def admission(self) -> AbstractContextManager[None]:
+        """Counts a request while it is answered; entering raises Overloaded (retry_after)."""
+        if not self._serving:
+            raise Overloaded("Not serving", retry_after=1.0)
+        return self._control.admission()
+
+    def health(self) -> Health:
+        """Ready if every model answers a canary; not while loading or draining."""
+        detail = {
+            "in_flight": self._control.in_flight,
+            "hub_gap_p99_ms": round(1000 * self._monitor.p99(), 2),
+            "queued": {name: of().items for name, of in self._lanes.backlogs().items()},
+        }
+        if not self._serving:
+            return Health(False, {"state": "draining" if self._closed else "loading", **detail})
+        asked = self._canaries.ask()
+        return Health(asked.ready, {"state": "serving", **asked.detail, **detail})
+
+    def warm(self) -> None:
+        """Run every model at a small and a usual size, so that no request pays for the first time.
+
+        The second round's times are what the load control starts from.
+
+        Raises:
+            StartupError: a model does not answer.
+        """
+        try:
+            for _ in range(2):
+                self._control.forget()
+                self._probes.warm(time.monotonic() + _WARM_SECONDS)
+        except KindredError as error:
+            cause = error.__cause__ or error
+            raise StartupError(f"a model fails on its first batch: {cause}") from error
+        self._control.settle()
+        self._serving = True
+
+    def drain(self) -> None:
+        """Refuse new requests; those in progress go on."""
+        self._serving = False
+
+    def close(self) -> None:
+        """End everything, answering all who wait; may be called twice."""
+        if self._closed:
+            return
+        self._serving = False
+        self._closed = True
+        self._lanes.close()
+        self._monitor.close()
+
+    def _observe(self, report: BatchReport) -> None:
+        self._last_batch[report.model] = time.monotonic()
+        self._control.observe(report)
+
+    def _sound(self, result: RerankResult | None) -> RerankResult | None:
+        """The same result, or None where it holds something that is not a number."""
+        if result is None or all(map(math.isfinite, (result.serving, *result.heads.values()))):
+            return result
+        self._metrics.failures.labels("reranker_nan").inc()
+        return None
+
+
+def _because(cause: Exception) -> ModelFailure:
+    failure = ModelFailure()
+    failure.__cause__ = cause
+    return failure
+
+
+def _say(line: str) -> None:
+    print(f"kindred: {line}", file=sys.stderr, flush=True)

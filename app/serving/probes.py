@@ -1,0 +1,73 @@
+"""Something small through each real model: to warm it, to measure it, to see that it is well."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from app.errors import ModelFailure
+from app.serving.control import ENCODER, GENERATOR, RERANKER
+from app.serving.health import Canary
+from app.serving.lanes import Lanes
+from app.serving.loading import Models
+from app.settings import Settings
+from models.generator import GenerateItem
+
+_TURNS = ("hello there", "hi! how was your day?", "long, but good. i went hiking with my sister")
+_REPLIES = ("that sounds lovely!", "where did you go? i would love to hear all about it", "oh no")
+_CANARY_TOKENS = 2
+
+
+class Probes:
+    """Warming and canaries over the models and the lanes of an engine."""
+
+    def __init__(self, models: Models, lanes: Lanes, settings: Settings) -> None:
+        self._models = models
+        self._lanes = lanes
+        self._settings = settings
+
+    def canaries(self) -> dict[str, Canary]:
+        """By model: a call that raises KindredError unless a sound answer comes in time."""
+        canaries: dict[str, Canary] = {
+            ENCODER: lambda deadline: self.embed(1, deadline),
+            RERANKER: lambda deadline: self.score(1, deadline),
+        }
+        if self._models.generator is not None:
+            canaries[GENERATOR] = lambda deadline: self.generate(1, _CANARY_TOKENS, deadline)
+        return canaries
+
+    def warm(self, deadline: float) -> None:
+        """Each model at a small and at a usual size, one after the other; KindredError if not."""
+        settings = self._settings
+        for texts, candidates in ((1, 1), (8, max(1, settings.candidates_max))):
+            self.embed(texts, deadline)
+            self.score(settings.retrieval_k * texts // 4 + 1, deadline)
+            if self._models.generator is not None:
+                self.generate(candidates, settings.new_tokens, deadline)
+
+    def embed(self, texts: int, deadline: float) -> None:
+        """So many texts through the encoder."""
+        items = self._models.encoder.prepare([_TURNS[i % len(_TURNS)] for i in range(texts)])
+        vectors = [outcome.get() for outcome in self._lanes.encode.submit(items, deadline).wait()]
+        if not all(np.isfinite(vector).all() for vector in vectors):
+            raise ModelFailure("The encoder's canary gave no number")
+
+    def score(self, responses: int, deadline: float) -> None:
+        """So many responses through the reranker."""
+        texts = [_REPLIES[i % len(_REPLIES)] for i in range(responses)]
+        items = self._models.reranker.prepare(_TURNS, texts)
+        results = [outcome.get() for outcome in self._lanes.rerank.submit(items, deadline).wait()]
+        if not all(math.isfinite(result.serving) for result in results):
+            raise ModelFailure("The reranker's canary gave no number")
+
+    def generate(self, candidates: int, new_tokens: int, deadline: float) -> None:
+        """So many candidates from the generator, if there is one."""
+        generator, lane = self._models.generator, self._lanes.generate
+        if generator is None or lane is None:
+            return
+        context = generator.encode_context(_TURNS, (), self._settings.context_tokens)
+        item = GenerateItem(context, candidates, 0, new_tokens)
+        result = lane.submit([item], deadline).wait()[0].get()
+        if not all(math.isfinite(one.mean_logprob) for one in result.candidates):
+            raise ModelFailure("The generator's canary gave no number")
