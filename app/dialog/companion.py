@@ -13,7 +13,7 @@ from app.domain import Impression, ReactionEvent, ReactionKind, Reply, Slate, Ta
 from app.errors import Conflict, KindredError
 from app.serving.engine import Engine
 from app.settings import Settings
-from app.store.ids import new_id, partition_of
+from app.store import ids
 from app.store.store import Store
 from app.telemetry import Metrics
 
@@ -67,14 +67,15 @@ class Companion:
         candidate = policy.next_best(parent.slate.candidates, shown)
         if candidate is None:
             raise Conflict("There is no other reply to this message.")
+        now = time.time()
         reply = Reply(
-            reply_id=new_id("r", partition_of(user_id)),
+            reply_id=ids.near(ids.REPLY, user_id, now),
             conversation_id=parent.reply.conversation_id,
             text=candidate.text,
             source=candidate.source,
             degraded=parent.reply.degraded,
             variants=parent.reply.variants,
-            created_at=time.time(),
+            created_at=now,
         )
         slate = replace(
             parent.slate,

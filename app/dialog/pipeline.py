@@ -13,8 +13,8 @@ from app.dialog.lines import fallback
 from app.domain import Impression, Reply, Slate, Source, Speaker, UserContext
 from app.serving.engine import Engine
 from app.settings import Settings
+from app.store import ids
 from app.store.contexts import BeginRequest, FinishRequest
-from app.store.ids import new_id, partition_of
 from app.store.store import Store
 from app.telemetry import Metrics, StageTimer
 
@@ -159,14 +159,15 @@ class Pipeline:
     def _impression(
         self, context: UserContext, slate: Slate, text: str, source: Source
     ) -> Impression:
+        now = time.time()
         reply = Reply(
-            reply_id=new_id("r", partition_of(context.user_id)),
+            reply_id=ids.near(ids.REPLY, context.user_id, now),
             conversation_id=context.conversation_id,
             text=text,
             source=source,
             degraded=bool(slate.late) or source is Source.FALLBACK,
             variants=slate.variants,
-            created_at=time.time(),
+            created_at=now,
         )
         return Impression(
             reply=reply,
