@@ -69,17 +69,14 @@ class RowSampler:
         self.ngram = [s.no_repeat_ngram for s in settings]
         self.said: list[list[int]] = [[] for _ in settings]
         self.followers: list[dict[tuple[int, ...], list[int]]] = [{} for _ in settings]
-        self.seen: Tensor | None = None
-        if any(s.repetition_penalty > 1.0 for s in settings):
-            self.seen = torch.zeros((len(settings), vocabulary), dtype=torch.bool, device=device)
+        self.penalised = any(s.repetition_penalty > 1.0 for s in settings)
+        self.past = torch.zeros(draws.shape, dtype=torch.long, device=device)
         self.step = 0
 
     def keep(self, rows: Tensor) -> None:
         """Only these rows (ascending indices) go on."""
-        for name in ("draws", "greedy", "temperature", "top_p", "top_k", "penalty"):
+        for name in ("draws", "greedy", "temperature", "top_p", "top_k", "penalty", "past"):
             setattr(self, name, getattr(self, name)[rows])
-        if self.seen is not None:
-            self.seen = self.seen[rows]
         order = rows.tolist()
         self.ngram = [self.ngram[row] for row in order]
         self.said = [self.said[row] for row in order]
@@ -91,7 +88,7 @@ class RowSampler:
         `logits` float32 [rows, vocabulary]; ids in `banned` are not chosen.
         """
         values, order = self._ranked(self._adjusted(logits, banned))
-        probabilities = torch.softmax(values, dim=1)
+        probabilities = torch.softmax(values / self.temperature, dim=1)
         before = probabilities.cumsum(dim=1) - probabilities
         rank = torch.arange(values.shape[1], device=values.device)[None, :]
         allowed = (before < self.top_p) & (rank < self.top_k)
@@ -118,10 +115,13 @@ class RowSampler:
         return values.masked_fill(rank >= self.top_k, float("-inf")), order
 
     def _adjusted(self, logits: Tensor, banned: Tensor | None) -> Tensor:
-        if self.seen is not None:
-            damped = torch.where(logits > 0, logits / self.penalty, logits * self.penalty)
-            logits = torch.where(self.seen, damped, logits)
-        logits = logits / self.temperature
+        logits = logits.clone()
+        if self.penalised and self.step:
+            # Only what was said is touched: the vocabulary is a thousand times wider.
+            past = self.past[:, : self.step]
+            raw = logits.gather(1, past)
+            damped = torch.where(raw > 0, raw / self.penalty, raw * self.penalty)
+            logits.scatter_(1, past, damped)
         rows, ids = self._repeats()
         if rows:
             logits[rows, ids] = float("-inf")
@@ -142,8 +142,7 @@ class RowSampler:
         return rows, ids
 
     def _remember(self, ids: Tensor) -> None:
-        if self.seen is not None:
-            self.seen.scatter_(1, ids[:, None], True)
+        self.past[:, self.step] = ids
         for row, token in enumerate(ids.tolist()):
             said, size = self.said[row], self.ngram[row]
             said.append(token)

@@ -21,16 +21,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from models.checkpoint import write_atomically
 from models.training.data import MAIN, TrainingData
 from models.training.muon import Muon
-from models.training.windows import IGNORED, Batch
+from models.training.perplexity import evaluate, learned_nll
+from models.training.windows import Batch
 
 STATE_FILE = "state.pt"
 CONFIG_FILE = "run.json"
@@ -94,17 +94,6 @@ def new_model(config: TrainConfig, eos: int) -> GPT2LMHeadModel:
             eos_token_id=eos,
         )
     )
-
-
-def learned_nll(model: GPT2LMHeadModel, batch: Batch) -> torch.Tensor:
-    """Negative log-likelihood (nats) of each learned token of a batch, shape [learned].
-
-    The softmax is computed at learned positions only.
-    """
-    hidden = model.transformer(batch.inputs, use_cache=False).last_hidden_state
-    learned = batch.targets != IGNORED
-    logits = F.linear(hidden[learned], model.lm_head.weight)
-    return F.cross_entropy(logits, batch.targets[learned], reduction="none")
 
 
 def rate_factor(fraction: float, step: int, warmup_steps: int) -> float:
@@ -187,11 +176,14 @@ class Trainer:
         torch.save(state, half_written)
         half_written.replace(self.folder / STATE_FILE)
 
-    def run(self) -> bool:
-        """Train until the budget is used (True) or until SIGTERM or SIGINT (False); saves."""
+    def run(self, max_steps: int | None = None) -> bool:
+        """Train until the budget is used (True), or SIGTERM, SIGINT or `max_steps` (False).
+
+        Saves in every case.
+        """
         previous = {s: signal.signal(s, self._stop) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
-            self._loop()
+            self._loop(math.inf if max_steps is None else self.progress.step + max_steps)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -202,7 +194,7 @@ class Trainer:
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _loop(self) -> None:
+    def _loop(self, last_step: float) -> None:
         saved = reported = told = last = time.monotonic()
         told_tokens, loss = self.progress.tokens, 0.0
         for batch in self._batches():
@@ -221,6 +213,7 @@ class Trainer:
             if now - reported >= self.report_seconds:
                 self.report()
                 reported = now
+            self.stopping |= self.progress.step >= last_step
             if self.stopping or self.progress.fraction >= 1.0:
                 break
 
@@ -273,27 +266,3 @@ class Trainer:
         shown = "  ".join(f"{source} {value:.1f}" for source, value in figures.items())
         kind = "full" if full else "sample"
         self.log(f"held-out perplexity ({kind}): {shown}")
-
-
-class Measured(Protocol):
-    """What has held-out batches: `TrainingData` and `HeldOut`."""
-
-    def held_out_batches(self, *, full: bool) -> Iterator[tuple[str, list[Batch]]]: ...
-
-
-def evaluate(model: GPT2LMHeadModel, data: Measured, *, full: bool) -> dict[str, float]:
-    """Perplexity of the held-out responses per source, and `all` of them together."""
-    model.eval()
-    totals: dict[str, tuple[float, int]] = {}
-    with torch.inference_mode():
-        for source, batches in data.held_out_batches(full=full):
-            for batch in batches:
-                nll = learned_nll(model, batch)
-                total, count = totals.get(source, (0.0, 0))
-                totals[source] = (total + float(nll.sum()), count + len(nll))
-    model.train()
-    figures = {source: math.exp(total / count) for source, (total, count) in totals.items()}
-    everything = [sum(column) for column in zip(*totals.values(), strict=True)]
-    if everything:
-        figures["all"] = math.exp(everything[0] / everything[1])
-    return figures

@@ -20,7 +20,8 @@ from models.sampling import Sampling
 from models.training import corpora
 from models.training.corpora import Dialog
 from models.training.data import FINISH, OWN_FILE, HeldOut, read_own
-from models.training.generator import STATE_FILE, Progress, TrainConfig, evaluate, new_model
+from models.training.generator import STATE_FILE, Progress, TrainConfig, new_model
+from models.training.perplexity import evaluate
 from models.training.tokenizer import load_tokenizer
 
 NAME = "kindred-generator"
