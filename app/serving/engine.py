@@ -57,7 +57,7 @@ class Engine:
         )
         self._control = LoadController(limits_of(settings), metrics)
         self._last_batch: dict[str, float] = {}
-        self._serving = False
+        self._state = "loading"  # then "serving", "draining"
         self._closed = False
         self._lanes = Lanes(models, metrics, self._observe)
         self._control.watch(self._lanes.backlogs())
@@ -174,21 +174,22 @@ class Engine:
 
     def admission(self) -> AbstractContextManager[None]:
         """Counts a request while it is answered; entering raises Overloaded (retry_after)."""
-        if not self._serving:
+        if self._state != "serving":
             raise Overloaded("Not serving", retry_after=1.0)
         return self._control.admission()
 
     def health(self) -> Health:
         """Ready if every model answers a canary; not while loading or draining."""
-        detail = {
+        detail: dict[str, object] = {
+            "state": self._state,
             "in_flight": self._control.in_flight,
             "hub_gap_p99_ms": round(1000 * self._monitor.p99(), 2),
             "queued": {name: of().items for name, of in self._lanes.backlogs().items()},
         }
-        if not self._serving:
-            return Health(False, {"state": "draining" if self._closed else "loading", **detail})
+        if self._state != "serving":
+            return Health(False, detail)
         asked = self._canaries.ask()
-        return Health(asked.ready, {"state": "serving", **asked.detail, **detail})
+        return Health(asked.ready, {**detail, **asked.detail})
 
     def warm(self) -> None:
         """Run every model at a small and a usual size, so that no request pays for the first time.
@@ -206,17 +207,17 @@ class Engine:
             cause = error.__cause__ or error
             raise StartupError(f"a model fails on its first batch: {cause}") from error
         self._control.settle()
-        self._serving = True
+        self._state = "serving"
 
     def drain(self) -> None:
         """Refuse new requests; those in progress go on."""
-        self._serving = False
+        self._state = "draining"
 
     def close(self) -> None:
         """End everything, answering all who wait; may be called twice."""
         if self._closed:
             return
-        self._serving = False
+        self._state = "draining"
         self._closed = True
         self._lanes.close()
         self._monitor.close()
