@@ -1,0 +1,281 @@
+"""Begin and finish: what is saved, what comes back, and what a repeated request changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+
+from app.domain import Fact, FactChange, Feeling, ReactionKind, Speaker
+from app.errors import (
+    IdempotencyMismatch,
+    InFlight,
+    InputError,
+    NotFound,
+    Unauthenticated,
+)
+from app.store import ids
+from app.store.contexts import BeginRequest, FinishRequest
+from app.store.keys import PersonKeys
+
+KEYS = ("m:1", "k:abc")
+
+
+def test_a_message_and_its_answer_come_back_in_order(chat: Any, clock: Any) -> None:
+    first = chat.say("I have a dog", answer="What is its name?")
+    clock.tick()
+    context = chat.begin("Rex", first.conversation_id).context
+    assert context.texts == ["I have a dog", "What is its name?", "Rex"]
+    assert [turn.seq for turn in context.turns] == [1, 2, 3]
+    assert context.message == context.turns[-1]
+    assert context.message.speaker is Speaker.PERSON
+    assert context.turns[1].answers == context.turns[0].turn_id
+    assert context.turns[1].reply_id == first.reply_id
+    assert context.recent_replies == ("What is its name?",)
+    assert not context.crisis
+
+
+def test_the_impression_is_kept_whole(chat: Any) -> None:
+    context = chat.begin("hello?").context
+    impression = chat.impression(
+        context, "hi", variants={"tone": "warm"}, versions={"generator": "g1"}, explored=True
+    )
+    reply = chat.store.contexts.finish(FinishRequest(context, impression))
+    assert reply == impression.reply
+    assert chat.store.impressions.get(chat.user_id, reply.reply_id) == impression
+    assert chat.store.impressions.find(reply.reply_id) == impression
+
+
+def test_a_retry_gets_the_stored_reply_and_writes_nothing(
+    chat: Any, empty_redis: redis.Redis
+) -> None:
+    reply = chat.say("hi", keys=KEYS)
+    events = empty_redis.xlen(PersonKeys(chat.user_id).events)
+    for keys in (KEYS, KEYS[:1], KEYS[1:]):
+        begun = chat.begin("hi", keys=keys)
+        assert begun.stored == reply
+    assert len(chat.turns(reply.conversation_id)) == 2
+    assert empty_redis.xlen(PersonKeys(chat.user_id).events) == events == 1
+
+
+def test_a_second_key_of_a_stored_message_is_bound_to_it(chat: Any) -> None:
+    reply = chat.say("hi", keys=("m:1",))
+    assert chat.begin("hi", keys=("m:1", "k:new")).stored == reply
+    with pytest.raises(IdempotencyMismatch):
+        chat.begin("other", keys=("k:new",), fingerprint="other body")
+
+
+def test_the_same_key_with_another_body_is_refused(chat: Any) -> None:
+    chat.say("hi", keys=KEYS)
+    with pytest.raises(IdempotencyMismatch):
+        chat.begin("hi!", keys=("m:2", "k:abc"), fingerprint="other body")
+
+
+def test_a_request_in_flight_is_refused_until_its_lease_ends(chat: Any, clock: Any) -> None:
+    context = chat.begin("hi", keys=KEYS).context
+    clock.tick(10)
+    with pytest.raises(InFlight) as refused:
+        chat.begin("hi", keys=KEYS)
+    assert refused.value.retry_after == pytest.approx(20, abs=0.01)
+    with pytest.raises(IdempotencyMismatch):
+        chat.begin("hi", keys=KEYS, fingerprint="other body")
+    clock.tick(21)
+    resumed = chat.begin("hi", keys=KEYS).context
+    assert resumed.message == context.message
+    assert resumed.conversation_id == context.conversation_id
+    assert [view.turn.text for view in chat.turns(context.conversation_id)] == ["hi"]
+
+
+def test_after_the_lease_the_first_answer_counts(chat: Any, clock: Any) -> None:
+    slow = chat.begin("hi", keys=KEYS).context
+    clock.tick(31)
+    retry = chat.begin("hi", keys=KEYS).context
+    reply = chat.finish(retry, "from the retry", KEYS)
+    assert chat.finish(slow, "from the slow one", KEYS) == reply
+    texts = [view.turn.text for view in chat.turns(slow.conversation_id)]
+    assert texts == ["hi", "from the retry"]
+
+
+def test_an_abandoned_message_is_resumed_at_once(chat: Any) -> None:
+    context = chat.begin("hi", keys=KEYS).context
+    chat.store.contexts.abandon(context, KEYS)
+    resumed = chat.begin("hi", keys=KEYS).context
+    assert resumed.message.turn_id == context.message.turn_id
+    reply = chat.finish(resumed, "hello", KEYS)
+    chat.store.contexts.abandon(context, KEYS)  # too late: the answer stays
+    assert chat.begin("hi", keys=KEYS).stored == reply
+    assert len(chat.turns(context.conversation_id)) == 2
+
+
+def test_a_resumed_message_is_answered_as_of_its_own_place(chat: Any) -> None:
+    conversation = chat.say("one").conversation_id
+    context = chat.begin("two", conversation, KEYS).context
+    chat.say("three", conversation)
+    chat.store.contexts.abandon(context, KEYS)
+    resumed = chat.begin("two", conversation, KEYS).context
+    assert resumed.texts == ["one", "hello", "two"]
+
+
+def test_finish_twice_changes_nothing(chat: Any, empty_redis: redis.Redis) -> None:
+    context = chat.begin("hi").context
+    request = FinishRequest(context, chat.impression(context))
+    assert chat.store.contexts.finish(request) == chat.store.contexts.finish(request)
+    assert len(chat.turns(context.conversation_id)) == 2
+    assert empty_redis.xlen(PersonKeys(chat.user_id).events) == 1
+
+
+def test_anothers_conversation_is_not_found(chat: Any, new_chat: Any) -> None:
+    mine, other = chat.say("mine").conversation_id, new_chat()
+    for call in (
+        lambda: other.begin("let me in", mine),
+        lambda: other.turns(mine),
+        lambda: other.store.contexts.feedback(other.user_id, mine, Feeling.BETTER),
+    ):
+        with pytest.raises(NotFound):
+            call()
+    assert len(chat.turns(mine)) == 2
+
+
+def test_within_one_partition_anothers_conversation_is_not_found(chat_with: Any) -> None:
+    one, other = chat_with(partitions=1), chat_with(partitions=1)
+    reply = one.say("mine")
+    context = replace(other.begin("mine").context, conversation_id=reply.conversation_id)
+    for call in (
+        lambda: other.begin("let me in", reply.conversation_id),
+        lambda: other.turns(reply.conversation_id),
+        lambda: other.finish(context, "let me answer"),
+        lambda: other.store.impressions.get(other.user_id, reply.reply_id),
+        lambda: other.store.contexts.feedback(other.user_id, reply.conversation_id, Feeling.BETTER),
+        lambda: other.store.reactions.react(other.user_id, reply.reply_id, ReactionKind.LOVE),
+        lambda: other.store.reactions.retract(other.user_id, reply.reply_id),
+    ):
+        with pytest.raises(NotFound):
+            call()
+    assert len(one.turns(reply.conversation_id)) == 2
+
+
+@pytest.mark.parametrize("conversation", ["", "nonsense", "c00" + "0" * 26])
+def test_a_conversation_that_is_none_is_not_found(chat: Any, conversation: str) -> None:
+    with pytest.raises(NotFound):
+        chat.begin("hi", conversation or "c")
+
+
+def test_revoked_and_unknown_people_are_refused(chat: Any) -> None:
+    store, person = chat.store, chat.person
+    store.people.check(person.user_id, person.generation)
+    assert store.people.revoke(person.user_id) == person.generation + 1
+    with pytest.raises(Unauthenticated):
+        store.people.check(person.user_id, person.generation)
+    with pytest.raises(Unauthenticated):
+        chat.begin("hi")
+    unknown = ids.make("u", 1, 1.0)
+    with pytest.raises(Unauthenticated):
+        store.contexts.begin(BeginRequest(unknown, 1, None, "hi"))
+    for user_id in (unknown, "nonsense"):
+        with pytest.raises(Unauthenticated):
+            store.people.check(user_id, 1)
+    with pytest.raises(NotFound):
+        store.people.revoke(unknown)
+
+
+def test_a_crisis_marks_the_conversation_for_good(chat: Any) -> None:
+    reply = chat.say("I want to end it", crisis=True)
+    chat.say("thanks", reply.conversation_id)
+    assert chat.begin("hi", reply.conversation_id).context.crisis
+    assert not chat.begin("hi").context.crisis
+    marked = [c.crisis for c in chat.store.contexts.conversations(chat.user_id, None, 10).items]
+    assert sorted(marked) == [False, True]
+
+
+def _fact(name: str, slot: str, value: str, now: float) -> Fact:
+    return Fact(name, slot, "likes", value, f"I like {value}.", f"i like {value}", "t", now)
+
+
+def test_facts_are_learned_replaced_and_forgotten(chat: Any, clock: Any) -> None:
+    tea, name = _fact("f1", "taste:tea", "tea", 1.0), _fact("f2", "name", "Ann", 2.0)
+    conversation = chat.say("a", facts=FactChange((tea, name))).conversation_id
+    assert chat.begin("b", conversation).context.facts == (tea, name)
+    renamed = _fact("f3", "name", "Anna", 3.0)
+    chat.say("c", conversation, facts=FactChange((renamed,), ("taste:tea", "no such slot")))
+    assert chat.store.profile.facts(chat.user_id) == [renamed]
+    with pytest.raises(NotFound):
+        chat.store.profile.forget(chat.user_id, "f2")
+    chat.store.profile.forget(chat.user_id, "f3")
+    assert chat.begin("d", conversation).context.facts == ()
+    chat.say("e", conversation, facts=FactChange((tea, name)))
+    chat.store.profile.forget_all(chat.user_id)
+    assert chat.store.profile.facts(chat.user_id) == []
+
+
+def test_an_alternative_takes_the_place_of_the_reply_and_comes_once(chat: Any) -> None:
+    first = chat.say("tell me something", answer="no")
+    parent = chat.store.impressions.get(chat.user_id, first.reply_id)
+    context = chat.begin("well?", first.conversation_id).context
+
+    def ask() -> Any:
+        other = chat.impression(context, "bees dance")
+        other = replace(other, turn_id=parent.turn_id)
+        return chat.store.impressions.add_alternative(parent, other)
+
+    alternative = ask()
+    assert ask() == alternative
+    assert alternative.text == "bees dance"
+    kept = chat.store.impressions.get(chat.user_id, alternative.reply_id)
+    assert kept.alternative_of == first.reply_id
+    parent = chat.store.impressions.get(chat.user_id, first.reply_id)
+    assert parent.alternative == alternative.reply_id
+    shown = [view.turn.text for view in chat.turns(first.conversation_id)]
+    assert shown == ["tell me something", "no", "well?", "bees dance"]
+    later = chat.begin("more", first.conversation_id).context
+    assert later.texts == ["tell me something", "bees dance", "well?", "more"]
+    assert later.recent_replies == ("bees dance", "no")
+
+
+def test_feedback_is_kept_and_a_change_is_an_event(chat: Any, empty_redis: redis.Redis) -> None:
+    conversation = chat.say("hi").conversation_id
+    for feeling in (Feeling.WORSE, Feeling.WORSE, Feeling.BETTER):
+        chat.store.contexts.feedback(chat.user_id, conversation, feeling)
+    found, _ = chat.store.contexts.conversation(chat.user_id, conversation, None, 1)
+    assert found.feeling is Feeling.BETTER
+    entries = [fields for _, fields in empty_redis.xrange(PersonKeys(chat.user_id).events)]
+    feelings = [(e[b"previous"], e[b"feeling"]) for e in entries if e[b"type"] == b"feeling"]
+    assert feelings == [(b"", b"worse"), (b"worse", b"better")]
+
+
+def test_conversations_are_listed_page_by_page(chat: Any, clock: Any) -> None:
+    made = []
+    for i in range(7):
+        if i != 3:  # two in one millisecond too
+            clock.tick()
+        made.append(chat.say(f"hi {i}", answer=f"hello {i}").conversation_id)
+    seen, cursor = [], None
+    for _ in range(10):
+        page = chat.store.contexts.conversations(chat.user_id, cursor, 2)
+        seen += [conversation.conversation_id for conversation in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(made)
+    assert (seen[0], seen[-1]) == (made[6], made[0])
+    first = chat.store.contexts.conversations(chat.user_id, None, 1).items[0]
+    assert (first.turns, first.last_text, first.updated_at) == (2, "hello 6", clock())
+    with pytest.raises(InputError):
+        chat.store.contexts.conversations(chat.user_id, "nonsense", 2)
+
+
+def test_turns_are_paged_from_the_last_backwards(chat: Any) -> None:
+    conversation = chat.say("m0", answer="r0").conversation_id
+    for i in range(1, 4):
+        chat.say(f"m{i}", conversation, answer=f"r{i}")
+    read = chat.store.contexts.conversation
+    _, last = read(chat.user_id, conversation, None, 3)
+    assert [view.turn.text for view in last.items] == ["r2", "m3", "r3"]
+    _, before = read(chat.user_id, conversation, last.next_cursor, 3)
+    assert [view.turn.text for view in before.items] == ["m1", "r1", "m2"]
+    _, rest = read(chat.user_id, conversation, before.next_cursor, 3)
+    assert [view.turn.text for view in rest.items] == ["m0", "r0"]
+    assert rest.next_cursor is None
+    with pytest.raises(InputError):
+        read(chat.user_id, conversation, "x", 3)

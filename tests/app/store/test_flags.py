@@ -1,0 +1,83 @@
+"""Flags: one version for all of them, a cache that sees local changes at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+
+from app.errors import Conflict, NotFound
+from app.store import keys
+
+TONE = {
+    "state": "ENABLED",
+    "variants": {"warm": 1.5, "dry": [], "empty": {}},
+    "defaultVariant": "warm",
+    "targeting": {"fractional": [["warm", 50], ["dry", 50]]},
+}
+
+
+def test_put_get_toggle_delete(store: Any) -> None:
+    flags = store.flags
+    assert (flags.all().version, dict(flags.all().definitions)) == (0, {})
+    assert flags.put("tone", TONE) == 1
+    assert flags.get("tone") == TONE
+    assert flags.toggle("tone", "DISABLED") == 2
+    assert flags.get("tone") == {**TONE, "state": "DISABLED"}
+    assert flags.toggle("tone", "DISABLED") == 2  # nothing changed
+    assert flags.put("length", {"variants": {"a": 1}, "defaultVariant": "a"}) == 3
+    assert flags.get("length")["state"] == "ENABLED"
+    assert list(flags.all().definitions) == ["length", "tone"]
+    assert flags.delete("tone") == 4
+    for call in (
+        lambda: flags.get("tone"),
+        lambda: flags.delete("tone"),
+        lambda: flags.toggle("tone", "ENABLED"),
+    ):
+        with pytest.raises(NotFound):
+            call()
+    with pytest.raises(ValueError, match="ENABLED or DISABLED"):
+        flags.toggle("length", "on")
+
+
+def test_a_change_of_another_version_is_a_conflict(store: Any) -> None:
+    store.flags.put("tone", TONE, expected=0)
+    with pytest.raises(Conflict):
+        store.flags.put("tone", TONE, expected=0)
+    with pytest.raises(Conflict):
+        store.flags.delete("tone", expected=0)
+    assert store.flags.delete("tone", expected=1) == 2
+
+
+def test_a_local_change_is_seen_at_once_and_a_remote_one_after_max_age(store_with: Any) -> None:
+    here, there = store_with().flags, store_with().flags
+    assert here.current(1_000).version == there.current(1_000).version == 0
+    here.put("tone", TONE)
+    assert here.current(1_000).version == 1
+    assert there.current(1_000).version == 0
+    assert there.current(0.0).version == 1
+    assert there.current(0.0) is there.current(0.0)  # an unchanged version is not read again
+
+
+def test_a_broken_definition_keeps_its_last_good_form(
+    store: Any, store_with: Any, empty_redis: redis.Redis
+) -> None:
+    store.flags.put("tone", TONE)
+    store.flags.put("length", {"defaultVariant": "a"})
+    assert set(store.flags.current(0.0).definitions) == {"tone", "length"}
+    empty_redis.hset(keys.FLAG_DEFINITIONS, "tone", "{")
+    empty_redis.incr(keys.FLAG_VERSION)
+    assert store.flags.current(0.0).definitions["tone"] == TONE
+    assert set(store_with().flags.current(0.0).definitions) == {"length"}
+
+
+def test_the_last_good_flags_serve_while_redis_is_away(own_redis: Any, store_on: Any) -> None:
+    store = store_on(own_redis)
+    store.flags.put("tone", TONE)
+    good = store.flags.current(0.0)
+    own_redis.stop()
+    assert store.flags.current(0.0) == good
+    own_redis.start()
+    store.flags.toggle("tone", "DISABLED")
+    assert store.flags.current().definitions["tone"]["state"] == "DISABLED"
