@@ -3,8 +3,10 @@
 KindredError
 ├── InputError                 422 invalid-input        bad field, names it by JSON pointer
 │   ├── MalformedBody          400 malformed-body       not JSON, or not the JSON we accept
+│   ├── BodyTimeout            408 body-timeout         the body took too long to arrive
 │   ├── LengthRequired         411 length-required
 │   ├── BodyTooLarge           413 body-too-large
+│   ├── WrongMediaType         415 wrong-media-type     not JSON
 │   └── IdempotencyMismatch    422 idempotency-key-reused   same key, other body
 ├── Unauthenticated            401 unauthenticated
 ├── Forbidden                  403 forbidden
@@ -67,6 +69,14 @@ class MalformedBody(InputError):
     title = "The body cannot be read"
 
 
+class BodyTimeout(InputError):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "body-timeout"
+    title = "The body took too long to arrive"
+
+
 class LengthRequired(InputError):
     """A body without Content-Length."""
 
@@ -81,6 +91,14 @@ class BodyTooLarge(InputError):
     status = 413
     code = "body-too-large"
     title = "The body is too large"
+
+
+class WrongMediaType(InputError):
+    """A body that does not say that it is JSON."""
+
+    status = 415
+    code = "wrong-media-type"
+    title = "The body must be JSON"
 
 
 class IdempotencyMismatch(InputError):
@@ -153,6 +171,14 @@ class StoreUnavailable(KindredError):
     status = 503
     code = "store-unavailable"
     title = "The store is not available"
+
+
+class NotReady(KindredError):
+    """The readiness check: this process should not be sent requests."""
+
+    status = 503
+    code = "not-ready"
+    title = "Not ready"
 
 
 class DeadlineExceeded(KindredError):

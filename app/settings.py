@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     # People and administrators
     guests: bool = True
     guest_limit_per_minute: int = Field(default=120, ge=1, le=100_000)
+    message_limit_per_minute: int = Field(default=1_200, ge=1, le=100_000)  # of one person
     token_hours: float = Field(default=24.0 * 30, gt=0, le=24 * 366)
     admin_key: str = Field(default="", repr=False)  # empty: made once, in var/admin_key
     jwt_secret: str = Field(default="", repr=False)  # empty: made once, in var/jwt_secret
