@@ -10,6 +10,7 @@ from flask import Flask
 from app import secrets
 from app.dialog.companion import Companion
 from app.errors import StartupError
+from app.experiments.defaults import DEFAULT_FLAGS
 from app.serving.engine import Engine
 from app.settings import Settings, load_settings
 from app.store.store import Store
@@ -30,6 +31,7 @@ class Kindred:
         except BaseException:
             self.store.close()
             raise
+        _plant_flags(self.store)
         self.companion = Companion(self.store, self.engine, settings, self.metrics)
         self._open = True
 
@@ -39,6 +41,13 @@ class Kindred:
             self._open = False
             self.engine.close()
             self.store.close()
+
+
+def _plant_flags(store: Store) -> None:
+    """A store that never had a flag starts with the default ones; later they are its own."""
+    if store.flags.all().version == 0:
+        for key, definition in DEFAULT_FLAGS.items():
+            store.flags.put(key, definition)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
