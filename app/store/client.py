@@ -101,6 +101,14 @@ class RedisClient:
                 pipe.evalsha(script.sha, len(keys), *keys, *arguments)
             return list(pipe.execute()[1:])
 
+    def register(self) -> None:
+        """Give the server the text of every script, so that each runs by its hash at once."""
+        with self.pipeline() as pipe:
+            for path in sorted(_LUA.glob("*.lua")):
+                if path.stem != "common":
+                    pipe.script_load(load_script(path.stem).text)
+            pipe.execute()
+
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:
         """Commands sent together, not as a transaction; errors as in `guard`."""

@@ -83,6 +83,7 @@ class Store:
 
     def _prepare(self) -> None:
         core = self._core
+        core.client.register()
         core.client.run("partitions", [keys.PARTITIONS], [core.settings.partitions])
         core.ring.store.prune(core.clock())
         again = self.people.replay_erasures()

@@ -1,0 +1,180 @@
+"""Keys are wrapped, kept once, renewed by use, and gone when removed; both backends alike."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import StartupError, StoreUnavailable
+from app.store.client import RedisClient
+from app.store.keystore import LEDGER_SECONDS, KeyRing, RedisKeyStore, SqliteKeyStore
+from app.store.master_key import load_master_key
+
+MASTER = bytes(32)
+DAY = 86_400.0
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def backend(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    redis_server: Any,
+    empty_redis: Any,
+    metrics: Any,
+) -> Iterator[Any]:
+    store: Any
+    if request.param == "sqlite":
+        store = SqliteKeyStore(tmp_path / "keys" / "keys.sqlite", 10 * DAY, 2.0)
+    else:
+        store = RedisKeyStore(RedisClient(redis_server.url, 2.0, metrics), 10 * DAY)
+    yield store
+    store.close()
+
+
+def test_a_key_is_kept_once(backend: Any) -> None:
+    assert backend.get("u1", 0.0) is None
+    assert backend.add("u1", b"first", 0.0) == b"first"
+    assert backend.add("u1", b"second", 0.0) == b"first"
+    assert backend.get("u1", 0.0) == b"first"
+    backend.remove("u1")
+    backend.remove("u1")
+    assert backend.get("u1", 0.0) is None
+
+
+def test_the_ledger_keeps_the_order_and_forgets_the_old(backend: Any) -> None:
+    for owner, at in (("u1", 1.0), ("u2", 5.0), ("u3", LEDGER_SECONDS)):
+        backend.record_erasure(owner, at)
+    assert backend.erasures(0.0) == ["u1", "u2", "u3"]
+    assert backend.erasures(5.0) == ["u2", "u3"]
+    backend.prune(LEDGER_SECONDS + 2.0)
+    assert backend.erasures(0.0) == ["u2", "u3"]
+
+
+def test_the_ring_gives_each_owner_one_cipher(backend: Any) -> None:
+    ring = KeyRing(backend, MASTER)
+    sealed = ring.create("u1").seal(b"x", "here")
+    assert ring.create("u1").open(sealed, "here") == b"x"
+    again = KeyRing(backend, MASTER)
+    assert again.cipher("u1").open(sealed, "here") == b"x"
+    assert again.cipher("u2") is None
+    again.erase("u1")
+    assert again.cipher("u1") is None
+    assert ring.cipher("u1") is not None  # for at most half a minute
+    assert again.create_once("#x") is again.create_once("#x")
+
+
+def test_another_master_key_is_refused(backend: Any) -> None:
+    KeyRing(backend, MASTER)
+    with pytest.raises(StartupError, match="KINDRED_MASTER_KEY"):
+        KeyRing(backend, os.urandom(32))
+    KeyRing(backend, MASTER)
+
+
+def test_the_cache_is_bounded_and_old_entries_are_read_again(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.keystore._CACHE_SIZE", 3)
+    ring = KeyRing(backend, MASTER)
+    for i in range(5):
+        ring.create(f"u{i}")
+    assert list(ring._cache) == ["u2", "u3", "u4"]
+    monkeypatch.setattr("app.store.keystore._CACHE_SECONDS", -1.0)
+    assert ring.cipher("u0") is not ring.cipher("u0")
+
+
+def test_sqlite_prunes_what_was_not_used(tmp_path: Path) -> None:
+    store = SqliteKeyStore(tmp_path / "keys.sqlite", 10 * DAY, 2.0)
+    for owner in ("idle", "used", "#ours"):
+        store.add(owner, b"key", 0.0)
+    store.get("used", 5 * DAY)
+    store.prune(11 * DAY)
+    assert [store.get(owner, 11 * DAY) for owner in ("idle", "used", "#ours")] == [
+        None,
+        b"key",
+        b"key",
+    ]
+    store.close()
+
+
+def test_redis_keys_expire_unless_used(backend: Any, empty_redis: Any) -> None:
+    if isinstance(backend, SqliteKeyStore):
+        assert backend.add("u1", b"k", 0.0) == b"k"
+        return
+    backend.add("u1", b"k", 0.0)
+    backend.add("#ours", b"k", 0.0)
+    empty_redis.expire("kindred-keys:u1", 5)
+    backend.get("u1", 0.0)
+    assert empty_redis.ttl("kindred-keys:u1") > 5
+    assert empty_redis.ttl("kindred-keys:#ours") == -1
+
+
+def test_a_removed_key_is_nowhere_in_the_file(tmp_path: Path) -> None:
+    store = SqliteKeyStore(tmp_path / "keys.sqlite", 10 * DAY, 2.0)
+    store.add("u1", b"wrapped-key-to-forget", 0.0)
+    store.remove("u1")
+    found = [path for path in tmp_path.iterdir() if b"wrapped-key" in path.read_bytes()]
+    store.close()
+    assert found == []
+
+
+def test_the_file_is_the_owners_alone(tmp_path: Path) -> None:
+    store = SqliteKeyStore(tmp_path / "keys" / "keys.sqlite", 10 * DAY, 2.0)
+    store.close()
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "keys" / "keys.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_locked_or_broken_file_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "keys.sqlite"
+    store = SqliteKeyStore(path, 10 * DAY, 0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreUnavailable):
+        store.add("u1", b"k", 0.0)
+    other.execute("ROLLBACK")
+    other.close()
+    store.close()
+    path.write_bytes(b"this is no database, but it is long enough to look like one" * 100)
+    with pytest.raises(StartupError, match=r"keys\.sqlite cannot be used"):
+        SqliteKeyStore(path, 10 * DAY, 0.05)
+
+
+def test_a_whole_store_on_a_key_store_in_redis(
+    store_with: Any, chat_with: Any, own_redis: Any
+) -> None:
+    chat = chat_with(keystore_url=own_redis.url)
+    reply = chat.say("hi", keys=("m:1",))
+    assert chat.begin("hi", keys=("m:1",)).stored == reply
+    chat.store.people.erase(chat.user_id)
+    store_with(keystore_url=own_redis.url)
+
+
+def test_the_master_key_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "var" / "master_key"
+    made = load_master_key("", path)
+    assert load_master_key("", path) == made
+    assert len(made) == 32
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_master_key_of_the_setting(tmp_path: Path) -> None:
+    for text in ("ff" * 32, "/" * 42 + "8=", "_" * 42 + "8="):
+        assert load_master_key(text, tmp_path / "unused") == b"\xff" * 32
+    assert not (tmp_path / "unused").exists()
+    for text in ("ff" * 31, "not a key", "ü" * 64):
+        with pytest.raises(StartupError, match="KINDRED_MASTER_KEY must be 32 bytes"):
+            load_master_key(text, tmp_path / "unused")
+
+
+def test_a_master_key_file_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken").write_text("oops")
+    with pytest.raises(StartupError, match="broken must be 32 bytes"):
+        load_master_key("", tmp_path / "broken")
+    with pytest.raises(StartupError, match="cannot be used as the master key"):
+        load_master_key("", tmp_path / "broken" / "below")
