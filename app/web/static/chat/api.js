@@ -7,12 +7,11 @@ import { lastReply } from "./stream.js";
 const path = (...parts) => `/v1/${parts.map(encodeURIComponent).join("/")}`;
 
 /** Send a message; the reply. `onTyping` is called when Kindred has begun. */
-export async function chat({ message, messageId, conversation }, onTyping) {
+export function chat({ message, messageId, conversation }, onTyping) {
   const body = { message, message_id: messageId };
   if (conversation) body.conversation_id = conversation;
   const accept = "text/event-stream, application/json;q=0.5";
-  const response = await asPerson("POST", path("chat"), { body, accept }, false);
-  return lastReply(response, onTyping);
+  return asPerson("POST", path("chat"), { body, accept }, (response) => lastReply(response, onTyping));
 }
 
 export const conversations = (cursor) => asPerson("GET", path("conversations") + query({ cursor }));

@@ -53,7 +53,7 @@ export class Memory {
   }
 
   #row(fact) {
-    const id = fact.memory_id ?? fact.fact_id ?? fact.id;
+    const id = fact.memory_id;
     const forget = async () => {
       button.disabled = true;
       try {

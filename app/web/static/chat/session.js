@@ -1,6 +1,6 @@
 // Who is writing: a guest token, made at the first message, refreshed in time, made anew on a 401.
 
-import { ApiError, call, send } from "../lib/http.js";
+import { ApiError, call, jsonOf, send } from "../lib/http.js";
 import { kept } from "../lib/storage.js";
 import { dateOf } from "../lib/time.js";
 
@@ -51,16 +51,16 @@ async function current() {
   return session() ?? memory ?? signIn(null);
 }
 
-/** A call on the person's behalf. `parse` false gives the Response itself. */
-export async function asPerson(method, path, options = {}, parse = true) {
+/** A call on the person's behalf; `read` makes of the Response what is given back. */
+export async function asPerson(method, path, options = {}, read = jsonOf) {
   const who = await current();
-  const go = parse ? call : send;
+  const go = async (person) => read(await send(method, path, withToken(options, person)));
   try {
-    return await go(method, path, withToken(options, who));
+    return await go(who);
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
     signOut();
-    return go(method, path, withToken(options, await signIn(who.token)));
+    return await go(await signIn(who.token));
   } finally {
     void refreshInTime();
   }

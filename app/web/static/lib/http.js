@@ -39,7 +39,11 @@ export async function send(method, path, { headers = {}, body, accept = "applica
 
 /** Send it; the JSON of the answer, or null where there is none. */
 export async function call(method, path, options) {
-  const response = await send(method, path, options);
+  return jsonOf(await send(method, path, options));
+}
+
+/** The JSON of an answer, or null where it has none. */
+export async function jsonOf(response) {
   if (response.status === 204) return null;
   try {
     return await response.json();
