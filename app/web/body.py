@@ -1,0 +1,187 @@
+"""Reading a request's body: under limits, in time, and only the strict JSON that we accept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from flask import Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from app.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    FieldError,
+    InputError,
+    LengthRequired,
+    MalformedBody,
+    WrongMediaType,
+)
+from app.web.services import Services
+
+DEPTH_MAX = 100
+_DIGITS_MAX = 400  # of one number
+_ERRORS_MAX = 20
+# Strings first, so that brackets inside them do not count; a string may lack its end.
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read(request: Request, services: Services) -> bytes:
+    """The raw body; empty where there is none.
+
+    Raises:
+        LengthRequired: chunked, or without Content-Length (a truncated body could pass as whole).
+        BodyTooLarge: longer than `body_bytes_max`.
+        BodyTimeout: not there within `body_seconds_max`.
+        MalformedBody: shorter than announced.
+    """
+    if request.headers.get("Transfer-Encoding"):
+        raise LengthRequired(
+            "Send the body with a Content-Length; chunked bodies are not accepted."
+        )
+    length = request.content_length or 0
+    limit = services.settings.body_bytes_max
+    if length > limit:
+        raise BodyTooLarge(f"The body may have at most {limit} bytes.")
+    if length == 0:
+        return b""
+    data: bytes | None = None
+    with services.body_timeout(services.settings.body_seconds_max, False):
+        try:
+            data = request.environ["wsgi.input"].read(length)
+        except OSError:
+            data = b""
+    if data is None:
+        raise BodyTimeout
+    if len(data) != length:
+        raise MalformedBody("The body is shorter than its Content-Length.")
+    return data
+
+
+def parse(model: type[M], raw: bytes, request: Request) -> M:
+    """The body as a model.
+
+    Raises:
+        LengthRequired: there is no body at all.
+        WrongMediaType: it does not say that it is JSON.
+        MalformedBody: it is not JSON, or has what JSON leaves open (see `check`).
+        InputError: a field is wrong; each is named.
+    """
+    if not raw and request.content_length is None:
+        raise LengthRequired("A JSON body is needed.")
+    check_media_type(request)
+    check(raw)
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_context=False)) from None
+
+
+def check_media_type(request: Request) -> None:
+    """Refuse what does not call itself JSON (a plain form of another site cannot)."""
+    kind = request.mimetype
+    if kind != "application/json" and not re.fullmatch(r"application/[\w.-]+\+json", kind):
+        raise WrongMediaType("Send Content-Type: application/json.")
+
+
+def check(raw: bytes) -> None:
+    """Refuse JSON that parsers read differently or that hides something.
+
+    That is: anything but UTF-8, nesting deeper than `DEPTH_MAX`, keys given twice, NaN and
+    infinities, very long numbers, lone surrogates and NUL characters.
+
+    Raises:
+        MalformedBody, or InputError where a field can be named.
+    """
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX:
+        _check_depth(raw)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedBody("The body is not UTF-8.") from None
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_float,
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedBody(f"The body is not JSON: {error.msg} at {place}.") from None
+    problems = list(_unfit(value, ""))
+    if problems:
+        raise InputError("The body holds characters that no text has.", problems[:_ERRORS_MAX])
+
+
+def invalid(errors: Iterable[ErrorDetails], prefix: str = "") -> InputError:
+    """Pydantic's errors as ours: each says what is wrong and where, none repeats the input."""
+    found = [FieldError(str(item["msg"]), prefix + pointer(item["loc"])) for item in errors][
+        :_ERRORS_MAX
+    ]
+    first = found[0]
+    where = first.pointer or "the body"
+    return InputError(f"{where}: {first.detail}", found)
+
+
+def pointer(parts: Iterable[str | int]) -> str:
+    """An RFC 6901 pointer."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _check_depth(raw: bytes) -> None:
+    depth = 0
+    for match in _BRACKETS.finditer(raw):
+        first = match.group()[:1]
+        if first in b"[{":
+            depth += 1
+            if depth > DEPTH_MAX:
+                raise MalformedBody(f"The body is nested more than {DEPTH_MAX} deep.")
+        elif first in b"]}":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise MalformedBody("An object of the body has a key twice.")
+    return found
+
+
+def _constant(name: str) -> float:
+    raise MalformedBody(f"The body holds {name}, which is not JSON.")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _DIGITS_MAX:
+        raise MalformedBody("The body holds a number that is too long.")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if len(digits) > _DIGITS_MAX or value in (float("inf"), float("-inf")):
+        raise MalformedBody("The body holds a number that is too large.")
+    return value
+
+
+def _unfit(value: Any, where: str) -> Iterable[FieldError]:
+    if isinstance(value, str):
+        if _UNFIT.search(value):
+            yield FieldError("holds NUL or half of a surrogate pair", where)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if _UNFIT.search(key):
+                yield FieldError("has a key with NUL or half of a surrogate pair", where)
+            else:
+                yield from _unfit(item, where + pointer([key]))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unfit(item, f"{where}/{index}")

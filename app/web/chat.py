@@ -1,0 +1,123 @@
+"""POST /v1/chat, and another reply to the same message."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flask import Blueprint, Response, request
+
+from app.dialog.pipeline import ChatRequest
+from app.domain import Reply
+from app.errors import (
+    Conflict,
+    FieldError,
+    IdempotencyMismatch,
+    InFlight,
+    InputError,
+    NotFound,
+    Overloaded,
+    QuotaExceeded,
+)
+from app.telemetry import get_logger
+from app.web import sse
+from app.web.auth import Auth
+from app.web.idempotency import REPLAYED, fingerprint
+from app.web.operation import Answer, Call, Operation, Result
+from app.web.routes import Edge, Routes
+from app.web.schemas import ChatIn, ReplyOut
+from app.web.text import normalised
+
+CHAT = Operation(
+    summary="Say something to Kindred",
+    description="With `Accept: text/event-stream` the answer is a stream of events: `typing` at "
+    "once, then `reply` with the same JSON, or `error` with a problem object. `message_id`, and "
+    "`Idempotency-Key` too, make a retry get the reply that was already given.",
+    tag="chat",
+    auth=Auth.CHAT,
+    body=ChatIn,
+    answers={200: Answer("The reply", ReplyOut, also=(sse.MEDIA_TYPE,))},
+    problems=(NotFound, InFlight, IdempotencyMismatch, QuotaExceeded, Overloaded),
+    keeps_keys=True,
+)
+ALTERNATIVE = Operation(
+    summary="The next best reply to the same message",
+    description="A new impression; asked again for the same reply, the same one.",
+    tag="chat",
+    auth=Auth.PERSON,
+    answers={200: Answer("The other reply", ReplyOut)},
+    problems=(NotFound, Conflict),
+)
+
+
+def blueprint(edge: Edge) -> Blueprint:
+    """The chat routes."""
+    routes = Routes("chat", edge)
+    views = _Chat(edge)
+    routes.add("POST", "/v1/chat", views.chat, CHAT)
+    routes.add("POST", "/v1/replies/<reply_id>/alternative", views.alternative, ALTERNATIVE)
+    return routes.blueprint
+
+
+class _Chat:
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._services = edge.services
+        self._log = get_logger("web")
+
+    def chat(self, call: Call) -> Result | Response:
+        """Crisis words first: such a message is refused by no quota and by no load."""
+        asked = self._request(call)
+        started = time.time()
+        headers: Mapping[str, str] = {}
+        if not self._services.companion.is_crisis(asked.message):
+            headers = self._edge.quotas.messages.take(asked.user_id)
+        if sse.wanted(request):
+            return sse.stream(
+                lambda: ReplyOut.of(self._reply(asked)), self._services.metrics, headers
+            )
+        reply = self._reply(asked)
+        replayed = bool(asked.keys) and reply.created_at < started
+        return Result(
+            ReplyOut.of(reply), headers={**headers, **({REPLAYED: "true"} if replayed else {})}
+        )
+
+    def alternative(self, call: Call, reply_id: str) -> Result:
+        """Another candidate of the slate."""
+        reply = self._services.companion.alternative(call.person.user_id, reply_id)
+        return Result(ReplyOut.of(reply))
+
+    def _reply(self, asked: ChatRequest) -> Reply:
+        reply = self._services.companion.reply(asked)
+        self._log.info("replied", reply_id=reply.reply_id, source=reply.source.value)
+        return reply
+
+    def _request(self, call: Call) -> ChatRequest:
+        sent = call.body(ChatIn)
+        message = self._message(sent.message)
+        asked = ChatRequest(
+            user_id=call.person.user_id,
+            generation=call.person.generation,
+            message=message,
+            conversation_id=sent.conversation_id,
+        )
+        names = (("m", sent.message_id), ("k", call.idempotency_key))
+        keys = tuple(f"{kind}:{name}" for kind, name in names if name is not None)
+        # Of what it says, not of its bytes: a retry may be another program's spelling of it.
+        print_ = fingerprint("chat", json.dumps([message, sent.conversation_id]))
+        return replace(asked, keys=keys, fingerprint=print_)
+
+    def _message(self, text: str) -> str:
+        message = normalised(text)
+        most = self._services.settings.message_chars_max
+        if not message:
+            raise _bad_message("is empty once what cannot be seen is left out")
+        if len(message) > most:
+            raise _bad_message(f"has {len(message)} characters; at most {most} are read")
+        return message
+
+
+def _bad_message(detail: str) -> InputError:
+    return InputError(f"/message: {detail}", [FieldError(detail, "/message")])

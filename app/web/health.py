@@ -1,0 +1,79 @@
+"""What machines ask: alive? ready? and the metrics."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Blueprint, Response
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from app.errors import NotReady, StoreUnavailable
+from app.telemetry import exposition_registry
+from app.web.auth import Auth
+from app.web.machine_schemas import HealthOut
+from app.web.operation import Answer, Call, Operation, Result
+from app.web.routes import Edge, Routes
+
+LIVE = Operation(
+    summary="Does this process live? (If not, restart it.)",
+    tag="machines",
+    auth=Auth.NONE,
+    answers={200: Answer("It lives", HealthOut)},
+    stored=False,
+)
+READY = Operation(
+    summary="Should requests be sent here? Runs a canary through the real models.",
+    tag="machines",
+    auth=Auth.NONE,
+    answers={200: Answer("Ready", HealthOut)},
+    problems=(NotReady,),
+    stored=False,
+)
+METRICS = Operation(
+    summary="Metrics in Prometheus' text format",
+    tag="machines",
+    auth=Auth.NONE,
+    answers={200: Answer("The metrics", media_type="text/plain")},
+    stored=False,
+)
+
+
+def blueprint(edge: Edge) -> Blueprint:
+    """The routes for machines."""
+    routes = Routes("health", edge)
+    views = _Health(edge)
+    routes.add("GET", "/livez", views.livez, LIVE)
+    routes.add("GET", "/readyz", views.readyz, READY)
+    routes.add("GET", "/health", views.health, READY)
+    routes.add("GET", "/metrics", views.metrics, METRICS)
+    return routes.blueprint
+
+
+class _Health:
+    def __init__(self, edge: Edge) -> None:
+        self._services = edge.services
+
+    def livez(self, call: Call) -> Result:
+        """That it answers is the answer."""
+        return Result(HealthOut(status="ok"))
+
+    def readyz(self, call: Call) -> Result:
+        """The store answers, and the models give what they should."""
+        try:
+            self._services.store.ping()
+        except StoreUnavailable:
+            raise NotReady("The store does not answer.") from None
+        health = self._services.engine_health()
+        if not health.ready:
+            raise NotReady("The models are not ready.")
+        return Result(HealthOut(status="ready", checks={"store": "ok", **health.detail}))
+
+    def health(self, call: Call) -> Result:
+        """Another name of readyz."""
+        return self.readyz(call)
+
+    def metrics(self, call: Call) -> Response:
+        """Of all workers where they share a folder, else of this one."""
+        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        registry = exposition_registry(self._services.metrics, folder)
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,85 @@
+"""Idempotency-Key (draft-ietf-httpapi-idempotency-key-header) on every POST.
+
+Same key and same request: the stored response, with `Idempotency-Replayed: true`. Same key, other
+request: 422. The first still running: 409. Keys belong to their caller and live as the store says.
+Failures are not stored: a retry runs again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from contextlib import suppress
+
+from flask import Request, Response
+
+from app.errors import InputError, StoreUnavailable
+from app.store.idempotency import StoredResponse
+from app.store.store import Store
+
+REPLAYED = "Idempotency-Replayed"
+_KEY = re.compile(r"[!-~]{1,255}")
+_KEPT = ("Content-Type", "Location", "ETag")
+
+
+def key_of(request: Request) -> str | None:
+    """The request's key; plain, or as the structured string of the draft (quoted).
+
+    Raises:
+        InputError: it is empty, too long, or not visible ASCII.
+    """
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
+        return None
+    if len(text) > 2 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    if not _KEY.fullmatch(text):
+        raise InputError("Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    return text
+
+
+def fingerprint(*parts: str | bytes) -> str:
+    """A hash of what makes two requests the same."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def once(
+    store: Store, scope: str, key: str | None, print_: str, run: Callable[[], Response]
+) -> Response:
+    """Run it, or give the response that it gave before.
+
+    Raises:
+        IdempotencyMismatch, InFlight, StoreUnavailable, and what `run` raises.
+    """
+    if key is None:
+        return run()
+    stored = store.idempotency.begin(scope, key, print_)
+    if stored is not None:
+        return _replay(stored)
+    try:
+        response = run()
+        if response.status_code >= 400:
+            store.idempotency.abandon(scope, key)
+            return response
+    except BaseException:
+        with suppress(StoreUnavailable):
+            store.idempotency.abandon(scope, key)
+        raise
+    headers = {name: response.headers[name] for name in _KEPT if name in response.headers}
+    ours = StoredResponse(response.status_code, headers, response.get_data())
+    counts = store.idempotency.finish(scope, key, print_, ours)
+    return response if counts is ours else _replay(counts)
+
+
+def _replay(stored: StoredResponse) -> Response:
+    response = Response(stored.body, stored.status)
+    if "Content-Type" not in stored.headers:
+        response.headers.pop("Content-Type", None)
+    response.headers.update(stored.headers)
+    response.headers[REPLAYED] = "true"
+    return response

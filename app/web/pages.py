@@ -1,0 +1,93 @@
+"""The chat page and the admin pages: files as they are, under a strict content security policy."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from flask import Blueprint, Response, render_template, send_from_directory
+from werkzeug.exceptions import NotFound as NoSuchFile
+
+from app.errors import NotFound
+from app.web.auth import Auth
+from app.web.operation import Answer, Call, Operation
+from app.web.routes import Edge, Routes
+
+_STATIC = Path(__file__).parent / "static"
+_NONCE_BYTES = 16
+
+
+def _page(summary: str) -> Operation:
+    return Operation(
+        summary=summary,
+        tag="pages",
+        auth=Auth.NONE,
+        answers={200: Answer("The page", media_type="text/html")},
+        stored=False,
+    )
+
+
+CHAT = _page("The chat page")
+ADMIN = _page("The admin pages; they ask for the admin key and keep it in the tab")
+STATIC = Operation(
+    summary="Scripts, styles and pictures of the pages",
+    tag="pages",
+    auth=Auth.NONE,
+    answers={200: Answer("The file", media_type="*/*")},
+    problems=(NotFound,),
+    stored=False,
+)
+
+
+def blueprint(edge: Edge) -> Blueprint:
+    """The pages."""
+    routes = Routes("pages", edge)
+    views = _Pages()
+    routes.add("GET", "/", views.chat, CHAT)
+    routes.add("GET", "/admin/", views.admin, ADMIN)
+    routes.add("GET", "/static/<path:name>", views.static, STATIC)
+    return routes.blueprint
+
+
+def policy(nonce: str) -> str:
+    """The content security policy of a page (W3C CSP 3): scripts and styles by nonce only."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'nonce-{nonce}'",
+            f"style-src 'nonce-{nonce}'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "manifest-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+class _Pages:
+    def chat(self, call: Call) -> Response:
+        """Where people talk."""
+        return _render("chat.html")
+
+    def admin(self, call: Call) -> Response:
+        """Where administrators look."""
+        return _render("admin.html")
+
+    def static(self, call: Call, name: str) -> Response:
+        """A file that a page needs; checked anew at each use, so that a new one is seen."""
+        try:
+            response = send_from_directory(_STATIC, name)
+        except NoSuchFile:
+            raise NotFound from None
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _render(name: str) -> Response:
+    nonce = secrets.token_urlsafe(_NONCE_BYTES)
+    response = Response(render_template(name, csp_nonce=nonce), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = policy(nonce)
+    return response

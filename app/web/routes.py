@@ -1,0 +1,115 @@
+"""Registering routes: each declares an operation, and passes the same checks in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Request, Response, request
+from pydantic import BaseModel, ValidationError
+
+from app.errors import FieldError, InputError, NotFound
+from app.telemetry import get_logger
+from app.web import body, idempotency
+from app.web.auth import Authenticator
+from app.web.cursors import Cursors
+from app.web.limits import Quotas
+from app.web.operation import Call, Operation, Result
+from app.web.services import Services
+from app.web.tokens import Tokens
+
+View = Callable[..., Result | Response]
+Guard = Callable[[Request], Mapping[str, str]]  # gives headers; raises QuotaExceeded
+
+DECLARED = "__kindred_operation__"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What all blueprints share: the services, and the edge's own parts."""
+
+    services: Services
+    tokens: Tokens
+    authenticator: Authenticator
+    cursors: Cursors
+    quotas: Quotas
+
+
+class Routes:
+    """One blueprint in the making."""
+
+    def __init__(self, name: str, edge: Edge) -> None:
+        self.blueprint = Blueprint(name, __name__)
+        self._edge = edge
+
+    def add(
+        self, method: str, rule: str, view: View, operation: Operation, guard: Guard | None = None
+    ) -> None:
+        """Serve `method rule` by the view; `guard` counts a quota before anything is stored."""
+
+        def endpoint(**path: str) -> Response:
+            headers = guard(request) if guard else {}
+            response = _answer(self._edge, view, operation, path)
+            response.headers.update(headers)
+            return response
+
+        setattr(endpoint, DECLARED, operation)
+        name = f"{view.__name__.strip('_')}_{method.lower()}"
+        self.blueprint.add_url_rule(rule, name, endpoint, methods=[method])
+
+
+def declared(endpoint: Callable[..., Any]) -> Operation | None:
+    """The operation that an endpoint declares; None for one that declares nothing."""
+    operation = getattr(endpoint, DECLARED, None)
+    return operation if isinstance(operation, Operation) else None
+
+
+def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str]) -> Response:
+    """Authenticate, read, check, then run the view (once for each idempotency key)."""
+    identity = edge.authenticator.identify(request, operation.auth)
+    query = _query(operation.query) if operation.query else None
+    raw = body.read(request, edge.services) if request.method in ("POST", "PUT") else b""
+    sent = _body(operation, raw)
+    posts = request.method == "POST"
+    key = idempotency.key_of(request) if posts else None
+    call = Call(identity, key, sent, query)
+
+    def run() -> Response:
+        try:
+            result = view(call, **path)
+        except NotFound:
+            if identity.person is not None and path:
+                # Nothing there, or somebody else's: the answer is the same, the log is not silent.
+                log = get_logger("web")
+                log.info("security", kind="not-theirs", user_id=identity.person.user_id, **path)
+            raise
+        return result if isinstance(result, Response) else result.response()
+
+    if operation.keeps_keys or key is None:
+        return run()
+    print_ = idempotency.fingerprint(request.method, request.full_path, raw)
+    return idempotency.once(edge.services.store, identity.scope, key, print_, run)
+
+
+def _body(operation: Operation, raw: bytes) -> BaseModel | None:
+    if operation.body is not None:
+        return body.parse(operation.body, raw, request)
+    if raw and raw.strip() != b"{}":
+        raise InputError("This request takes no body.")
+    return None
+
+
+def _query(model: type[BaseModel]) -> BaseModel:
+    twice = [name for name, values in request.args.lists() if len(values) > 1]
+    if twice:
+        errors = [FieldError("is given twice", body.pointer([name])) for name in twice]
+        raise InputError(f"/{twice[0]}: is given twice", errors)
+    try:
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        raise body.invalid(found) from None
+
+
+__all__ = ["DECLARED", "Edge", "Routes", "declared"]

@@ -1,0 +1,43 @@
+"""What the web room is given by the factory; it builds nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from app.dialog.companion import Companion
+from app.settings import Settings
+from app.store.store import Store
+from app.telemetry import Metrics
+
+
+class Health(Protocol):
+    """What the engine says of itself."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should be sent here."""
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        """What was checked, and how it is."""
+
+
+# `with body_timeout(seconds, False):` ends the block silently once the time is up: gevent.Timeout.
+BodyTimeout = Callable[[float, bool], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that views call, and the secrets that the edge checks."""
+
+    settings: Settings
+    metrics: Metrics
+    store: Store
+    companion: Companion
+    engine_health: Callable[[], Health]
+    body_timeout: BodyTimeout
+    jwt_secret: str
+    admin_key: str
