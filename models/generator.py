@@ -109,6 +109,8 @@ class Generator:
         transformers_logging.disable_progress_bar()
         folder = Path(path_or_id)
         local = folder.is_dir()
+        if not local and (isinstance(path_or_id, Path) or str(path_or_id).startswith((".", "/"))):
+            raise ModelFileError(f"{folder}: there is no such folder")
         version = _folder_version(folder) if local else ""
         if threads is not None:
             torch.set_num_threads(threads)

@@ -112,7 +112,7 @@ def export(options: argparse.Namespace) -> int:
     if public is not None and not public.is_dir():
         log(f"{public} is not there: no perplexity in the manifest")
         public = None
-    own = options.finish_with or Path("data")
+    own: Path | None = options.finish_with
     command = public_command(recorded.get("command", ""))
     write_artifact(run, options.artifact, command, None if options.quick else public, own, log)
     if options.samples:

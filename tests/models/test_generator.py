@@ -235,6 +235,12 @@ def test_a_folder_without_safetensors_or_with_pickles_is_refused(
         Generator.load(copy, device="cpu")
 
 
+@pytest.mark.parametrize("missing", [Path("no/where"), "./nowhere", "/no/where"])
+def test_a_folder_that_is_not_there_is_named(missing: str | Path) -> None:
+    with pytest.raises(ModelFileError, match="no such folder"):
+        Generator.load(missing, device="cpu")
+
+
 def test_bfloat16_runs(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
     runtime = TorchGpt2(model, device=torch.device("cpu"), dtype=torch.bfloat16)
     half = Generator(runtime, tokenizer, "test")
