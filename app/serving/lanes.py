@@ -21,7 +21,7 @@ Vector = NDArray[np.float32]
 
 # Padded tokens and items of a batch. Encoders cost about as much a pair in batches of 20 as of 64
 # (8.6 and 7.5 ms of one core), so theirs are small: an urgent item waits for less. The generator's
-# steps are nearly as cheap for eight requests as for one, so its batches are large.
+# requests share the fixed cost of each step, so its batches are large.
 BUDGETS: Mapping[str, Budget] = {
     ENCODER: Budget(tokens=1_024, items=32),
     RERANKER: Budget(tokens=1_024, items=32),
