@@ -60,7 +60,7 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def empty_redis(redis_server: PrivateRedis) -> redis.Redis:
+def empty_redis(redis_server: PrivateRedis) -> Iterator[redis.Redis]:
     """The test Redis with nothing in it, as a plain client for looking inside."""
     client = redis.Redis(unix_socket_path=str(redis_server.socket), protocol=2)
     client.flushall()

@@ -167,7 +167,7 @@ class Contexts:
         now = self._core.clock()
         answer = self._core.client.run(
             "feel",
-            [keys.person, keys.conversation(conversation_id), keys.events],
+            [keys.person, keys.conversation(conversation_id), keys.events, keys.owned],
             [
                 milliseconds(now),
                 user_id,
@@ -175,6 +175,7 @@ class Contexts:
                 feeling.value,
                 self._core.ttl,
                 self._core.settings.events_max,
+                now,
             ],
         )
         if answer[0] != b"ok":

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.errors import IdempotencyMismatch, InFlight
+from app.errors import IdempotencyMismatch, InFlight, Unauthenticated
 from app.store import ids, keys, records
 from app.store.client import Argument
 from app.store.codec import Cipher
@@ -43,11 +43,13 @@ class Idempotency:
             Unauthenticated: the scope is a person who is unknown or erased.
             StoreUnavailable: Redis or the key store is away.
         """
-        cipher, name = self._place(scope, key)
+        cipher, names = self._place(scope, key)
         now = self._core.clock()
         ttl = self._core.idempotency_ttl
         arguments: list[Argument] = [now, cipher.digest(fingerprint), LEASE_SECONDS, ttl]
-        answer = self._core.client.run("claim", [name], arguments)
+        answer = self._core.client.run("claim", names, arguments)
+        if answer[0] == b"unauthenticated":
+            raise Unauthenticated
         if answer[0] == b"mismatch":
             raise IdempotencyMismatch
         if answer[0] == b"in-flight":
@@ -57,27 +59,38 @@ class Idempotency:
     def finish(
         self, scope: str, key: str, fingerprint: str, response: StoredResponse
     ) -> StoredResponse:
-        """Store the response; the one that counts (another attempt's, where it was first)."""
-        cipher, name = self._place(scope, key)
+        """Store the response; the one that counts (another attempt's, where it was first).
+
+        Raises:
+            Unauthenticated: the scope is a person who was erased meanwhile.
+            StoreUnavailable: Redis or the key store is away.
+        """
+        cipher, names = self._place(scope, key)
         arguments: list[Argument] = [
             cipher.digest(fingerprint),
             _seal(cipher, scope, response),
             self._core.idempotency_ttl,
+            self._core.clock(),
         ]
-        answer = self._core.client.run("answer", [name], arguments)
+        answer = self._core.client.run("answer", names, arguments)
+        if answer[0] == b"unauthenticated":
+            raise Unauthenticated
         return _open(cipher, scope, answer[1]) if answer[0] == b"stored" else response
 
     def abandon(self, scope: str, key: str) -> None:
         """Let a retry with this key run at once."""
-        self._core.client.run("abandon", [self._place(scope, key)[1]], [])
+        self._core.client.run("abandon", self._place(scope, key)[1][:1], [])
 
-    def _place(self, scope: str, key: str) -> tuple[Cipher, str]:
+    def _place(self, scope: str, key: str) -> tuple[Cipher, list[str]]:
+        """The cipher of the scope, and the KEYS: the record, and a person's own two."""
         if ids.valid(ids.PERSON, scope):
-            partition = ids.partition_of(scope)
-            return self._core.cipher(scope), keys.idempotency(partition, scope, f"r:{key}")
+            theirs = keys.PersonKeys(scope)
+            names = [theirs.idempotency(f"r:{key}"), theirs.person, theirs.owned]
+            return self._core.cipher(scope), names
         spread = int.from_bytes(hashlib.sha256(scope.encode()).digest()[:4], "big")
         partition = spread % self._core.settings.partitions
-        return self._core.ring.create_once(_OURS), keys.idempotency(partition, scope, f"r:{key}")
+        record = keys.idempotency(partition, scope, f"r:{key}")
+        return self._core.ring.create_once(_OURS), [record]
 
 
 def _seal(cipher: Cipher, scope: str, response: StoredResponse) -> bytes:

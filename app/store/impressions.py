@@ -75,16 +75,6 @@ def show(core: Core, cipher: Cipher, impression: Impression) -> tuple[list[str],
     ids.require(ids.REPLY, reply.reply_id, impression.user_id)
     ids.require(ids.CONVERSATION, reply.conversation_id, impression.user_id)
     now = core.clock()
-    turn = Turn(
-        turn_id=ids.near(ids.TURN, impression.user_id, now),
-        seq=0,
-        speaker=Speaker.KINDRED,
-        text=reply.text,
-        created_at=reply.created_at,
-        answers=impression.turn_id,
-        reply_id=reply.reply_id,
-        source=reply.source,
-    )
     names = [
         keys.person,
         keys.conversations,
@@ -102,7 +92,7 @@ def show(core: Core, cipher: Cipher, impression: Impression) -> tuple[list[str],
         reply.conversation_id,
         impression.turn_id,
         reply.reply_id,
-        turns.tail(cipher, reply.conversation_id, turn),
+        turns.tail(cipher, reply.conversation_id, _turn(impression, now)),
         estimate_tokens(reply.text),
         dumps(dict(reply.variants), separators=(",", ":")),
         seal(cipher, impression),
@@ -116,6 +106,20 @@ def show(core: Core, cipher: Cipher, impression: Impression) -> tuple[list[str],
         impression.alternative_of or "",
     ]
     return names, arguments
+
+
+def _turn(impression: Impression, now: float) -> Turn:
+    reply = impression.reply
+    return Turn(
+        turn_id=ids.near(ids.TURN, impression.user_id, now),
+        seq=0,
+        speaker=Speaker.KINDRED,
+        text=reply.text,
+        created_at=reply.created_at,
+        answers=impression.turn_id,
+        reply_id=reply.reply_id,
+        source=reply.source,
+    )
 
 
 def seal(cipher: Cipher, impression: Impression) -> bytes:

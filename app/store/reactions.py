@@ -25,7 +25,8 @@ from app.store.core import Core, milliseconds
 from app.store.keys import JUDGES, PersonKeys
 from app.store.people import People
 
-Call = tuple[list[str], list[Argument]]  # KEYS and ARGV
+Arguments = list[Argument]  # ARGV
+Call = tuple[list[str], Arguments]  # KEYS and ARGV
 _JUDGE_BATCH = 100  # judgements of one round trip
 
 
@@ -131,23 +132,8 @@ class Reactions:
         comment: str | None,
         taste: Taste | None,
     ) -> ReactionEvent | None:
-        core, now = self._core, self._core.clock()
-        cipher, keys = core.cipher(user_id), PersonKeys(user_id)
+        keys = PersonKeys(user_id)
         ids.require(ids.REPLY, reply_id, user_id)
-        arguments: list[Argument] = [
-            now,
-            milliseconds(now),
-            user_id,
-            reply_id,
-            reaction.value if reaction else "",
-            impressions.seal_comment(cipher, reply_id, comment),
-            cipher.digest(comment) if comment else "",
-            profile.taste_entry(cipher, user_id, taste, now) if taste else b"",
-            core.ttl,
-            core.person_ttl,
-            core.settings.events_max,
-            core.settings.tastes_max,
-        ]
         names = [
             keys.person,
             keys.impression(reply_id),
@@ -156,7 +142,8 @@ class Reactions:
             keys.events,
             keys.reactions,
         ]
-        answer = core.client.run("react", names, arguments)
+        arguments = self._arguments(user_id, reply_id, reaction, comment, taste)
+        answer = self._core.client.run("react", names, arguments)
         if answer[0] == b"unchanged":
             return None
         if answer[0] == b"unauthenticated":
@@ -175,6 +162,31 @@ class Reactions:
             comment=comment,
             created_at=position.seconds,
         )
+
+    def _arguments(
+        self,
+        user_id: str,
+        reply_id: str,
+        reaction: ReactionKind | None,
+        comment: str | None,
+        taste: Taste | None,
+    ) -> Arguments:
+        core, now = self._core, self._core.clock()
+        cipher = core.cipher(user_id)
+        return [
+            now,
+            milliseconds(now),
+            user_id,
+            reply_id,
+            reaction.value if reaction else "",
+            impressions.seal_comment(cipher, reply_id, comment),
+            cipher.digest(comment) if comment else "",
+            profile.taste_entry(cipher, user_id, taste, now) if taste else b"",
+            core.ttl,
+            core.person_ttl,
+            core.settings.events_max,
+            core.settings.tastes_max,
+        ]
 
     def _judge_call(self, item: Judgement, user_id: str) -> Call:
         core, keys, now = self._core, PersonKeys(user_id), self._core.clock()

@@ -17,5 +17,6 @@ if parent[2] then
 end
 show(KEYS, ARGV)
 redis.call('HSET', KEYS[9], 'alternative', ARGV[6])
+own(KEYS[7], ARGV[1], ARGV[12], KEYS[9])
 expire(ARGV[12], KEYS[9])
 return { 'ok' }

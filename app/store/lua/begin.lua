@@ -22,6 +22,7 @@ elseif word == 'in-flight' then
   return { word, found }
 elseif word == 'stored' then
   remember_answer(records, ARGV[8], found, ARGV[12])
+  own(KEYS[8], now, ARGV[12], unpack(records))
   return { word, found }
 elseif word == 'resume' then
   if found[1] ~= ARGV[4] then

@@ -40,5 +40,8 @@ for i = position + forgotten, #ARGV, 2 do
 end
 bound(KEYS[9], ARGV[23])
 expire(ARGV[12], KEYS[9])
-remember_answer(records, ARGV[19], ARGV[20], ARGV[21])
+if #records > 0 then
+  remember_answer(records, ARGV[19], ARGV[20], ARGV[21])
+  own(KEYS[7], ARGV[1], ARGV[21], unpack(records))
+end
 return { 'ok' }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.domain import Fact, FactChange, ReactionKind, Taste
+from app.domain import Fact, FactChange, Feeling, ReactionKind, Taste
 from app.errors import NotFound, Unauthenticated
 from app.store.idempotency import StoredResponse
 from app.store.keys import PersonKeys
@@ -128,6 +128,22 @@ def test_erasing_leaves_a_tombstone_and_nothing_else(
             call()
     store.people.erase(user_id)
     assert len(other.turns(stays.conversation_id)) == 2
+
+
+def test_after_erasing_no_key_of_any_name_is_left(chat: Any, empty_redis: redis.Redis) -> None:
+    shared = {key for key in empty_redis.scan_iter() if chat.user_id.encode() not in key}
+    reply = chat.say("hi", keys=("m:1", "k:1"))
+    parent = chat.store.impressions.get(chat.user_id, reply.reply_id)
+    context = chat.begin("pending", reply.conversation_id, ("m:2",)).context
+    chat.store.impressions.add_alternative(parent, chat.impression(context, "or so"))
+    chat.store.contexts.feedback(chat.user_id, reply.conversation_id, Feeling.SAME)
+    chat.store.reactions.react(chat.user_id, reply.reply_id, ReactionKind.LOVE, "c")
+    chat.store.idempotency.begin(chat.user_id, "post", "body")
+    assert empty_redis.dbsize() > 12
+    chat.store.people.erase(chat.user_id)
+    keys = PersonKeys(chat.user_id)
+    left = {key.decode() for key in empty_redis.scan_iter()} - {key.decode() for key in shared}
+    assert left == {keys.person, keys.events, keys.reactions}
 
 
 def test_another_process_that_still_holds_the_key_writes_nothing(

