@@ -14,17 +14,28 @@ from tokenizers import Tokenizer
 
 from models.checkpoint import content_version, file_sha256
 from models.prompt import normalise
+from models.runtimes.hardware import choose_device
+from models.runtimes.packing import Batch, mean_rows
 from models.runtimes.torch_bert import (
-    Batch,
     load_bert,
-    mean_rows,
-    pick_device,
     pick_dtype,
     prepare_for,
     resolve_base,
 )
 
 MAX_TOKENS = 256
+# What int8 is fitted to: the register and lengths of a chat.
+SAMPLE = (
+    "hi",
+    "im so tired today, work was a lot and my sister keeps calling about the wedding",
+    "That sounds like too much for one Tuesday. What would help more, a plan or a rant?",
+    "What's your favourite film? Mine has a lighthouse, two cats and no ending at all!",
+    "no",
+    "Happy birthday! 25 candles, 1 cake, and did anybody remember the lighter this year?",
+    "i dont know what to do anymore :( everything feels pointless and grey",
+    "I am an AI, so I have no kitchen, but tell me how your grandmother makes the soup.",
+    "https://example.org/a?b=1 lol WHAT... ok ok, 3:30pm then?",
+)
 
 
 class WordPiece:
@@ -77,7 +88,8 @@ class Encoder:
     def __init__(self, folder: Path, device: torch.device, dtype: str) -> None:
         self._tokens = WordPiece(folder)
         self._device = device
-        self._bert = prepare_for(load_bert(str(folder)), device, dtype)
+        sample = [self._tokens.sequence(self._tokens.encode(text)) for text in SAMPLE]
+        self._bert = prepare_for(load_bert(str(folder)), device, dtype, sample)
         self.dimension = self._bert.config.hidden_size
         weights = file_sha256(folder / "model.safetensors")
         self.version = content_version({"model.safetensors": weights})
@@ -98,8 +110,8 @@ class Encoder:
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        chosen = pick_device(device)
-        return cls(resolve_base(base), chosen, pick_dtype(dtype, chosen, "fp32"))
+        chosen = choose_device(device)
+        return cls(resolve_base(base), chosen, pick_dtype(dtype, chosen))
 
     def prepare(self, texts: Sequence[str]) -> list[EncodeItem]:
         """Tokenise; texts are cut after 256 tokens, as the base model's authors did."""

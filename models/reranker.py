@@ -22,15 +22,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.checkpoint import ManifestError, file_sha256, verify
-from models.encoder import WordPiece
+from models.encoder import SAMPLE, WordPiece
 from models.prompt import normalise, rerank_query
+from models.runtimes.hardware import choose_device
+from models.runtimes.packing import Batch, Rows, mean_rows
 from models.runtimes.torch_bert import (
-    Batch,
     Bert,
-    Rows,
     load_bert,
-    mean_rows,
-    pick_device,
     pick_dtype,
     prepare_for,
     resolve_base,
@@ -208,9 +206,11 @@ class Reranker:
         config["version"] = manifest.version
         net = RerankNet(load_bert(str(base_folder), config["join"]), len(config["heads"]))
         apply_delta(net, load_file(folder / WEIGHTS))
-        chosen = pick_device(device)
-        net.bert = prepare_for(net.bert, chosen, pick_dtype(dtype, chosen, "fp32"))
-        return cls(net.to(chosen).eval(), WordPiece(base_folder), config)
+        chosen = choose_device(device)
+        tokens = WordPiece(base_folder)
+        sample = [tokens.sequence(tokens.encode(text)) for text in SAMPLE]
+        net.bert = prepare_for(net.bert, chosen, pick_dtype(dtype, chosen), sample)
+        return cls(net.to(chosen).eval(), tokens, config)
 
     def prepare(
         self,

@@ -103,17 +103,8 @@ class Trainer:
         self.step_number = 0
         self.elapsed = 0.0
         self.history: list[dict[str, float]] = []
-        body = [
-            p for n, p in self.net.named_parameters() if n.startswith("bert.") and p.requires_grad
-        ]
-        head = [p for n, p in self.net.named_parameters() if not n.startswith("bert.")]
-        self._peaks = (config.lr_body, config.lr_head)
-        self.optimizer = torch.optim.AdamW(
-            [{"params": body}, {"params": head}],
-            lr=config.lr_body,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        self._peaks = (config.lr_body, config.lr_head, config.lr_gate)
+        self.optimizer = self._optimizer()
 
     def run(self, log: Callable[[str], None] = print, every: int = 20) -> None:
         """Train until the minutes are spent, saving now and then."""

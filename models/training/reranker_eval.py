@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.reranker import Renderer, RerankItem, RerankNet
-from models.training.judgements import DialogSampler, ExchangeSampler, Judged, ranks
+from models.training.judgements import Judged, ranks
 from models.training.reranker import score_items
+from models.training.selection import DialogSampler, ExchangeSampler
 
 EVAL_SEED = 5
 

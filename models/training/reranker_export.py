@@ -26,7 +26,7 @@ from models.reranker import (
     make_delta,
 )
 from models.runtimes.torch_bert import PACKAGED_BASE_ID, load_bert, resolve_base
-from models.training.judgements import DialogSampler, ExchangeSampler, Judged, ranks
+from models.training.judgements import Judged, ranks
 from models.training.reranker import HEADS
 from models.training.reranker_eval import (
     Scored,
@@ -40,6 +40,7 @@ from models.training.reranker_eval import (
     selection_measures,
     within_group_accuracy,
 )
+from models.training.selection import DialogSampler, ExchangeSampler
 
 PENALTY = 0.5
 LICENCES = {

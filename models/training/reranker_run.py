@@ -12,15 +12,13 @@ from pathlib import Path
 
 import torch
 
-from models.encoder import Encoder, WordPiece
+from models.encoder import SAMPLE, Encoder, WordPiece
 from models.reranker import Renderer, RerankNet
 from models.runtimes.torch_bert import prepare_for, resolve_base
 from models.training.head_start import start_head
 from models.training.judgements import (
     Dialog,
-    DialogSampler,
     Exchange,
-    ExchangeSampler,
     Judged,
     Selection,
     is_held_out,
@@ -34,6 +32,7 @@ from models.training.judgements import (
 )
 from models.training.reranker import HEADS, Material, TrainConfig, Trainer, build_net
 from models.training.reranker_export import HeldOut, export
+from models.training.selection import DialogSampler, ExchangeSampler
 
 # How often a list comes from each source: first, and in the last part of the run.
 SHARES = {
@@ -169,7 +168,9 @@ def _head(
     closed = replace(config, gate=-1e4)
     net, quick = build_net(closed), build_net(closed)
     if torch.backends.quantized.supported_engines:
-        quick.bert = prepare_for(quick.bert, torch.device("cpu"), "int8")
+        tokens = WordPiece(resolve_base(config.base))
+        sample = [tokens.sequence(tokens.encode(text)) for text in SAMPLE]
+        quick.bert = prepare_for(quick.bert, torch.device("cpu"), "int8", sample)
     small = Sources(options.data, options.own, held_out=False, small=True)
     start_head(
         net,

@@ -27,6 +27,7 @@ from models.training.reranker_eval import (
     within_group_accuracy,
 )
 from models.training.reranker_export import HeldOut, export
+from models.training.selection import DialogSampler, ExchangeSampler, spoil
 
 TOPICS = ["rain", "bread", "trains", "cats", "chess", "the sea", "tea", "gardens", "maps", "jazz"]
 
@@ -113,7 +114,7 @@ def test_conversations_are_read_with_their_facts(data: Path) -> None:
 
 
 def test_lists_have_one_true_response_and_never_it_again(data: Path) -> None:
-    sampler = j.DialogSampler([d for d in j.load_dialogs(data) if d.source == "self_dialogue"])
+    sampler = DialogSampler([d for d in j.load_dialogs(data) if d.source == "self_dialogue"])
     rng = random.Random(0)
     for _ in range(50):
         drawn = sampler.draw(rng, 5)
@@ -125,7 +126,7 @@ def test_lists_have_one_true_response_and_never_it_again(data: Path) -> None:
 def test_only_kindreds_turns_are_examples(own: Path) -> None:
     dialogs, bank = j.load_own(own)
     rng = random.Random(0)
-    true = {j.DialogSampler(dialogs).draw(rng, 2).responses[0] for _ in range(20)}
+    true = {DialogSampler(dialogs).draw(rng, 2).responses[0] for _ in range(20)}
     assert true == {"line 1", "line 3"}
     assert len(bank) == len(TOPICS)
 
@@ -133,7 +134,7 @@ def test_only_kindreds_turns_are_examples(own: Path) -> None:
 def test_near_entries_become_hard_negatives(own: Path) -> None:
     _, bank = j.load_own(own)
     near = [[(i + 1) % len(bank)] for i in range(len(bank))]
-    sampler = j.ExchangeSampler(bank, near)
+    sampler = ExchangeSampler(bank, near)
     rng = random.Random(0)
     hits = 0
     for _ in range(40):
@@ -146,7 +147,7 @@ def test_near_entries_become_hard_negatives(own: Path) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_a_spoiled_reply_differs(seed: int) -> None:
     text = "Then let us not rush past it, did something set it off?"
-    spoiled = j.spoil(text, random.Random(seed))
+    spoiled = spoil(text, random.Random(seed))
     assert spoiled
     assert spoiled != text
 
@@ -233,7 +234,7 @@ def test_the_schedule_follows_the_clock() -> None:
 
 def make_trainer(data: Path, own: Path, folder: Path, **changes: Any) -> Trainer:
     _, bank = j.load_own(own)
-    sampler = j.ExchangeSampler(bank)
+    sampler = ExchangeSampler(bank)
     judged = {"accentor": j.load_accentor(data, "train"), "offensive": j.load_safety(data, "train")}
     settings = {
         "lists": 2,
@@ -260,6 +261,16 @@ def test_steps_learn_and_leave_frozen_layers_alone(data: Path, own: Path, tmp_pa
     assert {"bert.layers.4.gate", "bert.layers.5.up.weight", "mix.weight"} <= moved
     liking = trainer.net.out.weight[HEADS.index("liking")]
     assert torch.equal(liking, torch.zeros_like(liking)), "a head without labels is not trained"
+
+
+def test_gates_travel_faster_than_weights(data: Path, own: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    trainer = make_trainer(data, own, tmp_path)
+    before = trainer.net.state_dict()["bert.layers.5.gate"].clone()
+    for _ in range(3):
+        trainer.step(0.04)
+    moved = (trainer.net.state_dict()["bert.layers.5.gate"] - before).abs()
+    assert float(moved.max()) > 5e-3
 
 
 def test_a_resumed_run_goes_on_as_the_same_run(data: Path, own: Path, tmp_path: Path) -> None:
@@ -289,7 +300,7 @@ def test_an_export_loads_with_its_metrics(data: Path, own: Path, tmp_path: Path)
     _, bank = j.load_own(own)
     accentor, liking = j.load_accentor(data, "train"), j.load_liking(data, "ieval")
     judged = {"accentor": accentor, "offensive": j.load_safety(data, "train"), "liking": liking}
-    held_out = HeldOut({"own_bank": j.ExchangeSampler(bank)}, judged, judged, liking, (), 6)
+    held_out = HeldOut({"own_bank": ExchangeSampler(bank)}, judged, judged, liking, (), 6)
     metrics = export(
         trainer.net,
         trainer.render,
