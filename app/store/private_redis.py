@@ -80,8 +80,8 @@ class PrivateRedis:
             return None
         return pid if self._answering() == pid else None
 
-    def start(self) -> None:
-        """Start the server, or use the one that already runs, and wait until it answers.
+    def start(self) -> str:
+        """Start the server, or use the one that already runs, wait until it answers; its URL.
 
         Raises:
             StartupError: no binary, no room or no right to write, or the server gave up.
@@ -106,6 +106,7 @@ class PrivateRedis:
                     time.sleep(0.05)
         except OSError as error:
             raise StartupError(f"{self._folder} cannot be written: {error.strerror}") from None
+        return self.url
 
     def stop(self, *, others: bool = False, seconds: float = 30.0) -> None:
         """End the server in order; `others`: also one that another process started."""
@@ -290,8 +291,7 @@ def main() -> int:
         if options.action == "stop":
             server.stop(others=True)
         else:
-            server.start()
-            print(server.url)
+            print(server.start())
     except StartupError as error:
         print(error, file=sys.stderr)
         return 1

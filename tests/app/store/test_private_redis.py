@@ -58,7 +58,7 @@ def test_data_survive_a_kill(own_redis: PrivateRedis) -> None:
 def test_a_second_start_uses_the_first_and_leaves_it_alone(own_redis: PrivateRedis) -> None:
     pid = own_redis.pid
     other = PrivateRedis(own_redis.socket.parents[1])
-    other.start()
+    assert other.start() == own_redis.url
     assert other.pid == pid
     other.stop()
     assert own_redis.pid == pid
