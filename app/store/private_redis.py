@@ -38,15 +38,12 @@ _CONFIG = """\
 port 0
 unixsocket {socket}
 unixsocketperm 700
-daemonize no
-supervised no
 dir {folder}
 logfile {log}
 databases 16
 # What was acknowledged is on the disk.
 appendonly yes
 appendfsync always
-no-appendfsync-on-rewrite no
 aof-load-truncated yes
 save ""
 # What was kept is never thrown out for what comes later.
