@@ -69,7 +69,8 @@ def main() -> int:
         redis_url = settings.redis_url
         if not redis_url:
             redis = PrivateRedis(settings.var_dir)
-            redis_url = redis.start()
+            redis.start()
+            redis_url = redis.url
         key_file = admin_key_file(settings)
         server = _start_gunicorn(options, settings, redis_url)
         _wait_until_ready(server, options)

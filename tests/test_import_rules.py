@@ -36,7 +36,7 @@ FORBIDDEN = {"scripts": {"app.web"}}
 
 # Library → the rooms that may import it.
 HOMES: dict[str, tuple[str, ...]] = {
-    "flask": ("app.web", "app.factory", "app.cli", "scripts.bench"),
+    "flask": ("app.web", "app.factory", "app.cli", "scripts.benches"),
     "gevent": ("app.serving", "app.factory", "gunicorn.conf", "scripts"),
     "redis": ("app.store",),
     "torch": ("models", "scripts"),

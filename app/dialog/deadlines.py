@@ -11,14 +11,16 @@ from app.settings import Settings
 class Deadlines:
     """Monotonic times by which each stage of one reply must be done.
 
-    A stage's own allowance starts when the stage does, and never reaches past the reply's deadline
+    What gathering leaves of its allowance is ranking's; no stage reaches past the reply's deadline
     less what the stages after it need.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._end = clock() + settings.chat_deadline_ms / 1000
+        start = clock()
+        self._end = start + settings.chat_deadline_ms / 1000
         self._gather = settings.gather_deadline_ms / 1000
+        self._ranked = start + self._gather + settings.rank_deadline_ms / 1000
         self._rank = settings.rank_deadline_ms / 1000
         self._finish = settings.finish_deadline_ms / 1000
 
@@ -28,4 +30,4 @@ class Deadlines:
 
     def rank(self) -> float:
         """By when scores must be there."""
-        return min(self._clock() + self._rank, self._end - self._finish)
+        return min(max(self._ranked, self._clock() + self._rank), self._end - self._finish)

@@ -145,9 +145,15 @@ class LoadController:
         return waiting + running
 
     def hopeless(self, model: str, tokens: int, deadline: float) -> bool:
-        """Whether so many tokens more could not be through before the deadline."""
-        needed = self.delay(model) + self._cost(model).seconds(tokens)
-        return self._clock() + needed > deadline
+        """Whether so many tokens more could not be through before the deadline, for the queue.
+
+        A free model is always tried: were a prediction alone enough, one bad measurement could
+        keep a model from ever being measured again.
+        """
+        delay = self.delay(model)
+        if delay == 0.0:
+            return False
+        return self._clock() + delay + self._cost(model).seconds(tokens) > deadline
 
     def _cost(self, model: str) -> Cost:
         return self._fits.get(model, CostFit()).cost(self._clock())

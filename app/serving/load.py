@@ -5,7 +5,7 @@ Pure: no clock, no queue, no metrics. The plans form a ladder from "retrieval on
 highest rung is taken that holds the deadlines on what the models are predicted to take:
 
     generator's queue + its batch      ≤ what the gather step may take
-    reranker's queue + its batch       ≤ what the rank step may take
+    that + reranker's queue + batch    ≤ what gather and rank may take together
     arrivals × work of one request     ≤ one, for each model
 
 Each left side rises with the load and with the rung, so a higher load never gives a higher rung.
@@ -125,6 +125,6 @@ def _holds(plan: Plan, load: Load, limits: Limits, headroom: float) -> bool:
     busiest = load.rate * max(load.generator.amortised(generated), load.reranker.amortised(ranked))
     return (
         gather <= headroom * limits.gather_seconds
-        and rank <= headroom * limits.rank_seconds
+        and gather + rank <= headroom * (limits.gather_seconds + limits.rank_seconds)
         and busiest <= headroom
     )

@@ -73,10 +73,16 @@ def test_the_delay_is_what_waits_and_what_is_left_of_what_runs(world: World) -> 
 
 def test_the_hopeless_is_known_beforehand(world: World) -> None:
     control = world.controller()
-    assert not control.hopeless(RERANKER, 500, world.now + 0.1)
-    assert control.hopeless(RERANKER, 500, world.now + 0.05)
     world.backlogs[RERANKER] = replace(EMPTY, items=20, tokens=1_000)
     assert control.hopeless(RERANKER, 500, world.now + 0.1)
+    assert not control.hopeless(RERANKER, 500, world.now + 0.2)
+
+
+def test_a_free_model_is_always_tried_so_that_one_bad_measurement_does_not_stay(
+    world: World,
+) -> None:
+    control = world.controller()
+    assert not control.hopeless(RERANKER, 500, world.now + 0.001)
 
 
 def test_the_plan_drops_with_the_queue_and_comes_back(world: World) -> None:
