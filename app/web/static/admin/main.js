@@ -56,7 +56,7 @@ byId("key-form").addEventListener("submit", async (event) => {
     await readFlags();
     byId("key").value = "";
     await route();
-    byId("main").focus();
+    byId("main").focus({ preventScroll: true });
   } catch (error) {
     if (error.status !== 401 && error.status !== 403) byId("key-problem").textContent = error.message;
     onError(error);

@@ -95,6 +95,8 @@ export class Outbox extends EventTarget {
   }
 
   async #send(entry) {
+    entry.tried = true; // from now on its body must stay as it is
+    this.#keep(entry);
     this.#mark(entry, "sending");
     try {
       const message = { message: entry.text, messageId: entry.id, conversation: entry.conversation };
@@ -111,7 +113,7 @@ export class Outbox extends EventTarget {
   #adopt(entry, conversation) {
     entry.conversation = conversation;
     for (const other of this.#entries) {
-      if (other.thread !== entry.thread || other.conversation) continue;
+      if (other.thread !== entry.thread || other.conversation || other.tried) continue;
       other.conversation = conversation;
       this.#keep(other);
     }
@@ -134,6 +136,7 @@ export class Outbox extends EventTarget {
       kept.remove(`out.${other.id}`);
       other.conversation = null;
       other.id = uuid();
+      other.tried = false;
       this.#keep(other);
     }
     this.#tell("gone", { entry, conversation: gone });
@@ -157,8 +160,8 @@ export class Outbox extends EventTarget {
   }
 
   #keep(entry) {
-    const { id, thread, conversation, text, at } = entry;
-    kept.set(`out.${id}`, { id, thread, conversation, text, at });
+    const { id, thread, conversation, text, at, tried } = entry;
+    kept.set(`out.${id}`, { id, thread, conversation, text, at, tried });
   }
 
   #tell(type, detail) {
