@@ -19,6 +19,9 @@ from app.web.register import register
 from app.web.services import Services
 
 
+_BOOT_ERROR = 3  # what gunicorn takes from a worker that cannot boot: it ends, and does not retry
+
+
 class Kindred:
     """What one process owns; `close` ends it all, and may be called twice."""
 
@@ -53,8 +56,7 @@ def _plant_flags(store: Store) -> None:
 def create_app(settings: Settings | None = None) -> Flask:
     """The Flask application; `app.extensions["kindred"]` is what it owns.
 
-    Raises:
-        StartupError: one clear line on what must be changed (also logged).
+    What must be changed is said in one clear line on stderr, and the process ends (SystemExit).
     """
     try:
         settings = settings or load_settings()
@@ -62,7 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         kindred = Kindred(settings)
     except StartupError as error:
         print(f"kindred: {error.detail}", file=sys.stderr, flush=True)
-        raise
+        raise SystemExit(_BOOT_ERROR) from None
     app = Flask(__name__, static_folder=None)
     app.extensions["kindred"] = kindred
     register(app, services_of(kindred))
