@@ -18,7 +18,6 @@ from app.telemetry import Metrics, configure_logging, get_logger
 from app.web.register import register
 from app.web.services import Services
 
-
 _BOOT_ERROR = 3  # what gunicorn takes from a worker that cannot boot: it ends, and does not retry
 
 

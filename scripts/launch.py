@@ -19,6 +19,8 @@ from app.errors import StartupError
 from app.secrets import admin_key_file
 from app.settings import Settings, load_settings
 from app.store.private_redis import PrivateRedis
+from app.store.store import Store
+from app.telemetry import Metrics
 from models.checkpoint import ModelFileError, verify
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +73,7 @@ def main() -> int:
             redis = PrivateRedis(settings.var_dir)
             redis.start()
             redis_url = redis.url
+        _check_store(settings.model_copy(update={"redis_url": redis_url}))
         key_file = admin_key_file(settings)
         server = _start_gunicorn(options, settings, redis_url)
         _wait_until_ready(server, options)
@@ -118,13 +121,21 @@ def _check_weights(settings: Settings) -> None:
     if settings.candidates_max > 0:
         folders.append(("KINDRED_GENERATOR", settings.generator_path))
     for variable, folder in folders:
-        own = Path(folder) == settings.artifacts_dir / Path(folder).name
-        if not own and not (Path(folder) / "manifest.json").exists():
+        path = Path(folder)
+        own = path == settings.artifacts_dir / path.name
+        if not own and path.is_absolute() and not path.is_dir():
+            raise StartupError(f"{variable}: there is no folder {folder}")
+        if not own and not (path / "manifest.json").exists():
             continue
         try:
-            verify(Path(folder))
+            verify(path)
         except ModelFileError as error:
             raise StartupError(f"{variable}: {error}") from None
+
+
+def _check_store(settings: Settings) -> None:
+    """Redis answers and is durable, and the key store opens: said here, in one line."""
+    Store.open(settings, Metrics()).close()
 
 
 def _check_port(host: str, port: int) -> None:
