@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.dialog.features import Features
-from app.dialog.recall import recall
+from app.dialog.memory.recall import recall
 from app.domain import Candidate, Source, UserContext
 from app.errors import KindredError
 from app.serving.engine import Engine, Plan

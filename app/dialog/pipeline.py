@@ -6,10 +6,11 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 
-from app.dialog import candidates, facts, policy, rank, safety, screen
+from app.dialog import candidates, policy, rank, safety, screen
 from app.dialog.deadlines import Deadlines
 from app.dialog.features import Features, assign
 from app.dialog.lines import fallback
+from app.dialog.memory import facts
 from app.domain import Impression, Reply, Slate, Source, Speaker, UserContext
 from app.serving.engine import Engine
 from app.settings import Settings

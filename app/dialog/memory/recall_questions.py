@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from app.dialog import fact_values as values
+from app.dialog.memory import values
 from app.domain import Fact
 
 _I = re.IGNORECASE

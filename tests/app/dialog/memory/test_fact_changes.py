@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialog import facts
+from app.dialog.memory import facts
 from app.domain import Fact, FactChange, Speaker, Turn, UserContext
 
 NOW = 1_800_000_000.0

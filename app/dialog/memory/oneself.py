@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from app.dialog import fact_values as values
-from app.dialog.fact_claims import ADVERBS, Claim, done, named
-from app.dialog.fact_words import CONDITIONS, LANGUAGES, words
+from app.dialog.memory import values
+from app.dialog.memory.claims import ADVERBS, Claim, done, named
+from app.dialog.memory.words import CONDITIONS, LANGUAGES, words
 
 _I = re.IGNORECASE
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2s
 
-from app.dialog.fact_clauses import spelled
-from app.dialog.recall_lines import ABOUT, DENIED, EMPTY, KNOWN, NO, UNKNOWN, YES
-from app.dialog.recall_questions import asked
+from app.dialog.memory.clauses import spelled
+from app.dialog.memory.recall_lines import ABOUT, DENIED, EMPTY, KNOWN, NO, UNKNOWN, YES
+from app.dialog.memory.recall_questions import asked
 from app.domain import Fact
 
 WORDS_MAX = 45

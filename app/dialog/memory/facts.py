@@ -17,14 +17,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2s
 
-from app.dialog import fact_values as values
-from app.dialog.fact_being import states
-from app.dialog.fact_claims import Claim, favourites, homes, tastes, used_to, work
-from app.dialog.fact_clauses import Clause, clauses, spelled
-from app.dialog.fact_correcting import corrected, put_right
-from app.dialog.fact_forgetting import asked_for, object_of
-from app.dialog.fact_kin import others
-from app.dialog.fact_self import activities, oneself, own_name
+from app.dialog.memory import values
+from app.dialog.memory.being import states
+from app.dialog.memory.claims import Claim, favourites, homes, tastes, used_to, work
+from app.dialog.memory.clauses import Clause, clauses, spelled
+from app.dialog.memory.correcting import corrected, put_right
+from app.dialog.memory.forgetting import asked_for, object_of
+from app.dialog.memory.kin import others
+from app.dialog.memory.oneself import activities, oneself, own_name
 from app.domain import Fact, FactChange, Turn, UserContext
 
 LEARNED_MAX = 8  # facts of one message

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialog.facts import applied, learn
-from app.dialog.recall import WORDS_MAX, recall
-from app.dialog.recall_lines import KNOWN, UNKNOWN
+from app.dialog.memory.facts import applied, learn
+from app.dialog.memory.recall import WORDS_MAX, recall
+from app.dialog.memory.recall_lines import KNOWN, UNKNOWN
 from app.domain import Fact, Speaker, Turn, UserContext
 
 TOLD = (

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.dialog import fact_values as values
-from app.dialog.fact_words import (
+from app.dialog.memory import values
+from app.dialog.memory.words import (
     NO_WORKPLACE,
     words,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.dialog import facts
+from app.dialog.memory import facts
 from app.domain import Fact, FactChange, Speaker, Turn, UserContext
 
 NOW = 1_800_000_000.0

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from app.dialog import fact_values as values
-from app.dialog.fact_claims import Claim, disliked, done, liked, named, studied, worked
-from app.dialog.fact_self import aged, allergic
-from app.dialog.fact_words import DIETS, JOBS, NATIONALITIES, STATUSES, words
+from app.dialog.memory import values
+from app.dialog.memory.claims import Claim, disliked, done, liked, named, studied, worked
+from app.dialog.memory.oneself import aged, allergic
+from app.dialog.memory.words import DIETS, JOBS, NATIONALITIES, STATUSES, words
 
 _I = re.IGNORECASE
 _ADVERBS = re.compile(

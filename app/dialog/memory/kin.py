@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from app.dialog import fact_values as values
-from app.dialog.fact_claims import Claim
-from app.dialog.fact_words import COUNTED_KIN, KIN, PETS, PLURALS
+from app.dialog.memory import values
+from app.dialog.memory.claims import Claim
+from app.dialog.memory.words import COUNTED_KIN, KIN, PETS, PLURALS
 
 _I = re.IGNORECASE
 _ITEMS_MAX = 6  # read of "I have …"

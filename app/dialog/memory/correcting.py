@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from app.dialog import fact_values as values
-from app.dialog.fact_claims import Claim, named
-from app.dialog.fact_clauses import Clause
+from app.dialog.memory import values
+from app.dialog.memory.claims import Claim, named
+from app.dialog.memory.clauses import Clause
 from app.domain import Fact
 
 _I = re.IGNORECASE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from app.dialog.fact_words import (
+from app.dialog.memory.words import (
     GIVEN_NAMES,
     NO_NAME,
     NO_PLACE,

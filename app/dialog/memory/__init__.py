@@ -1,0 +1,1 @@
+"""What a person tells of themselves: learned from messages, corrected, forgotten, recalled."""

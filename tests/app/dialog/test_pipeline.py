@@ -1,0 +1,275 @@
+"""One message through the real store and the real models: what is answered, kept and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from app.dialog.companion import Companion
+from app.dialog.pipeline import ChatRequest, dialog_of
+from app.domain import ReactionKind, Reply, Source, Speaker, Turn, UserContext
+from app.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    KindredError,
+    NotFound,
+    Overloaded,
+    Unauthenticated,
+)
+from app.experiments.defaults import DEFAULT_FLAGS
+from app.serving.engine import Engine
+from app.settings import Settings
+from app.store.people import Person
+from app.store.store import Store
+from app.telemetry import Metrics
+
+Say = Callable[..., Reply]
+
+
+@pytest.fixture
+def person(store: Store) -> Person:
+    for key, definition in DEFAULT_FLAGS.items():
+        store.flags.put(key, definition)
+    return store.people.create()
+
+
+@pytest.fixture
+def say(companion: Companion, person: Person) -> Say:
+    def send(text: str, conversation: str | None = None, keys: tuple[str, ...] = ()) -> Reply:
+        request = ChatRequest(
+            person.user_id, person.generation, text, conversation, keys, fingerprint=f"fp:{text}"
+        )
+        return companion.reply(request)
+
+    return send
+
+
+def test_a_message_is_answered_from_a_slate_with_both_sources(say: Say, store: Store) -> None:
+    reply = say("i am so tired after work today")
+    slate = store.impressions.find(reply.reply_id).slate
+    assert reply.text
+    assert not reply.degraded
+    assert {c.source for c in slate.candidates} >= {Source.RETRIEVAL, Source.GENERATOR}
+    assert all(c.score is not None and "upvote" in c.heads for c in slate.candidates)
+    assert set(slate.timings_ms) >= {"begin", "gather", "rank", "choose"}
+    assert set(slate.versions) == {"encoder", "reranker", "generator", "index"}
+    assert reply.variants.keys() == DEFAULT_FLAGS.keys()
+    chosen = slate.candidate(slate.chosen)
+    assert chosen is not None
+    assert chosen.text == reply.text
+    assert chosen.propensity == 1.0
+
+
+def test_the_conversation_goes_on_and_nothing_is_said_twice(say: Say, store: Store) -> None:
+    first = say("hello")
+    lines = ("hello", "hello", "hello again", "hello")
+    texts = [first.text, *(say(line, first.conversation_id).text for line in lines)]
+    assert len(set(texts)) == len(texts)
+    impression = store.impressions.find(say("bye", first.conversation_id).reply_id)
+    assert impression.context[:3] == ("hello", texts[0], "hello")
+    assert impression.context[-1] == "bye"
+
+
+def test_a_retry_gets_the_same_reply_and_another_body_is_refused(say: Say, store: Store) -> None:
+    first = say("good morning", keys=("m:1",))
+    again = say("good morning", keys=("m:1",))
+    assert again == first
+    with pytest.raises(IdempotencyMismatch):
+        say("good night", keys=("m:1",))
+    person_turns = store.contexts.conversation(
+        store.impressions.find(first.reply_id).user_id, first.conversation_id, None, 50
+    )[1].items
+    assert len(person_turns) == 2
+
+
+def test_replay_makes_the_same_choice(say: Say, companion: Companion) -> None:
+    for line in ("what should i cook", "my dog is ill", "tell me a joke"):
+        replay = companion.replay(say(line).reply_id)
+        assert replay.same
+        assert replay.chosen == replay.recorded
+
+
+def test_an_alternative_is_the_next_best_and_a_retry_gets_it_again(
+    say: Say, companion: Companion, person: Person, store: Store
+) -> None:
+    reply = say("i feel lonely")
+    other = companion.alternative(person.user_id, reply.reply_id)
+    assert companion.alternative(person.user_id, reply.reply_id) == other
+    assert other.text != reply.text
+    assert companion.replay(other.reply_id).same
+    seen = {reply.text, other.text}
+    candidates = store.impressions.find(reply.reply_id).slate.candidates
+    for _ in range(sum(not c.filters for c in candidates) - 2):
+        other = companion.alternative(person.user_id, other.reply_id)
+        assert other.text not in seen
+        seen.add(other.text)
+    with pytest.raises(Conflict):
+        companion.alternative(person.user_id, other.reply_id)
+    with pytest.raises(NotFound):
+        companion.alternative(store.people.create().user_id, reply.reply_id)
+
+
+def test_the_alternative_is_what_stands_in_the_context(
+    say: Say, companion: Companion, person: Person, store: Store
+) -> None:
+    reply = say("hello there")
+    other = companion.alternative(person.user_id, reply.reply_id)
+    impression = store.impressions.find(say("go on", reply.conversation_id).reply_id)
+    assert impression.context == ("hello there", other.text, "go on")
+
+
+def test_a_crisis_is_answered_first_and_marks_the_conversation(say: Say, store: Store) -> None:
+    reply = say("i want to kill myself")
+    assert reply.source is Source.SAFETY
+    assert "988" in reply.text
+    assert reply.variants == {}
+    after = say("tell me something", reply.conversation_id)
+    slate = store.impressions.find(after.reply_id).slate
+    assert after.variants == {}
+    assert slate.exploration == 0.0
+    chosen = slate.candidate(slate.chosen)
+    assert chosen is None or chosen.source is Source.RETRIEVAL
+    elsewhere = say("hello")
+    assert elsewhere.variants != {}
+
+
+def test_facts_are_learned_recalled_and_forgotten(say: Say, store: Store, person: Person) -> None:
+    first = say("hi, my name is Lena")
+    assert [(f.slot, f.value) for f in store.profile.facts(person.user_id)] == [("name", "Lena")]
+    asked = say("what's my name?", first.conversation_id)
+    assert "Lena" in asked.text
+    say("please forget my name", first.conversation_id)
+    assert store.profile.facts(person.user_id) == []
+
+
+def test_facts_reach_the_prompt_only_where_the_flag_is_on(say: Say, store: Store) -> None:
+    say("i love hiking")
+    definition = dict(DEFAULT_FLAGS["personal-facts"])
+    off = next(name for name, value in definition["variants"].items() if value is False)
+    store.flags.put("personal-facts", {**definition, "defaultVariant": off})
+    reply = say("what do you know about me?")
+    assert reply.variants["personal-facts"] == off
+    slate = store.impressions.find(reply.reply_id).slate
+    assert not any(c.origin.get("memory") for c in slate.candidates)
+
+
+def test_a_toggled_flag_changes_the_next_reply(say: Say, store: Store) -> None:
+    before = say("hello")
+    store.flags.toggle("generator", "DISABLED")
+    after = say("hello you")
+    assert "generator" in before.variants
+    assert "generator" not in after.variants
+    definition = dict(DEFAULT_FLAGS["generator"])
+    off = next(name for name, value in definition["variants"].items() if value is False)
+    store.flags.put("generator", {**definition, "defaultVariant": off})
+    without = store.impressions.find(say("hello me").reply_id).slate
+    assert without.n == 0
+    assert all(c.source is not Source.GENERATOR for c in without.candidates)
+
+
+def test_a_reaction_becomes_taste_and_biases_the_next_scores(
+    say: Say, companion: Companion, person: Person, store: Store
+) -> None:
+    reply = say("i adopted a puppy")
+    event = companion.react(person.user_id, reply.reply_id, ReactionKind.LOVE, "sweet")
+    assert event is not None
+    assert event.action == "made"
+    assert companion.react(person.user_id, reply.reply_id, ReactionKind.LOVE, "sweet") is None
+    slate = store.impressions.find(say("my puppy ate my shoe").reply_id).slate
+    assert any(c.bias > 0 for c in slate.candidates)
+    retracted = companion.retract(person.user_id, reply.reply_id)
+    assert retracted is not None
+    assert retracted.action == "retracted"
+    slate = store.impressions.find(say("my puppy sleeps").reply_id).slate
+    assert all(c.bias == 0 for c in slate.candidates)
+
+
+def test_without_generator_and_reranker_the_reviewed_bank_answers(
+    say: Say, engine: Engine, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    def late(*args: object, **kwargs: object) -> object:
+        raise Overloaded("full")
+
+    monkeypatch.setattr(engine, "score", late)
+    reply = say("good evening")
+    slate = store.impressions.find(reply.reply_id).slate
+    assert reply.degraded
+    assert reply.source is Source.RETRIEVAL
+    assert slate.late == ("rank",)
+    assert all(c.filters for c in slate.candidates if c.source is Source.GENERATOR)
+
+
+def test_with_no_model_at_all_a_plain_line_answers(
+    say: Say, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **kwargs: object) -> object:
+        raise KindredError("no model")
+
+    for name in ("embed", "generate", "score"):
+        monkeypatch.setattr(engine, name, broken)
+    reply = say("good evening")
+    assert reply.source is Source.FALLBACK
+    assert reply.degraded
+    assert reply.text
+
+
+def test_a_failure_leaves_the_turn_for_the_retry(
+    say: Say, engine: Engine, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    def broken(*args: object, **kwargs: object) -> object:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "plan", broken)
+        with pytest.raises(RuntimeError, match="a bug"):
+            say("are you there", keys=("m:7",))
+    reply = say("are you there", keys=("m:7",))
+    owner = store.impressions.find(reply.reply_id).user_id
+    _, page = store.contexts.conversation(owner, reply.conversation_id, None, 50)
+    assert [view.turn.text for view in page.items].count("are you there") == 1
+
+
+def test_a_revoked_token_and_a_strangers_conversation_are_refused(
+    say: Say, companion: Companion, person: Person, store: Store
+) -> None:
+    reply = say("hello")
+    stranger = store.people.create()
+    with pytest.raises(NotFound):
+        companion.reply(
+            ChatRequest(stranger.user_id, stranger.generation, "hi", reply.conversation_id)
+        )
+    store.people.revoke(person.user_id)
+    with pytest.raises(Unauthenticated):
+        say("hello again")
+
+
+def test_a_crisis_is_answered_though_everything_else_is_shed(
+    store: Store, engine: Engine, engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> object:
+        raise Overloaded("full", retry_after=1)
+
+    monkeypatch.setattr(engine, "admission", full)
+    companion = Companion(store, engine, engine_settings, Metrics())
+    person = store.people.create()
+    with pytest.raises(Overloaded):
+        companion.reply(ChatRequest(person.user_id, person.generation, "hello"))
+    reply = companion.reply(ChatRequest(person.user_id, person.generation, "i want to die"))
+    assert reply.source is Source.SAFETY
+
+
+def test_each_reply_stands_behind_the_turn_it_answers() -> None:
+    def turn(i: int, who: Speaker, answers: str | None = None) -> Turn:
+        return Turn(f"t{i}", i, who, f"line {i}", 0.0, answers)
+
+    turns = (
+        turn(1, Speaker.PERSON),
+        turn(2, Speaker.PERSON),  # from a second device, before the first was answered
+        turn(3, Speaker.KINDRED, "t2"),
+        turn(4, Speaker.KINDRED, "t1"),
+        turn(5, Speaker.KINDRED, "t1"),  # an alternative: it stands
+        turn(6, Speaker.PERSON),
+    )
+    context = UserContext("u", "c", turns[-1], turns)
+    assert dialog_of(context) == ["line 1", "line 5", "line 2", "line 3", "line 6"]
