@@ -73,7 +73,7 @@ def parse(model: type[M], raw: bytes, request: Request) -> M:
         MalformedBody: it is not JSON, or has what JSON leaves open (see `check`).
         InputError: a field is wrong; each is named.
     """
-    if not raw and request.content_length is None:
+    if not raw and not request.environ.get("CONTENT_LENGTH"):
         raise LengthRequired("A JSON body is needed.")
     check_media_type(request)
     check(raw)

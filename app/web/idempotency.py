@@ -32,7 +32,7 @@ def key_of(request: Request) -> str | None:
     text = request.headers.get("Idempotency-Key")
     if text is None:
         return None
-    if len(text) > 2 and text[0] == text[-1] == '"':
+    if len(text) >= 2 and text[0] == text[-1] == '"':
         text = text[1:-1]
     if not _KEY.fullmatch(text):
         raise InputError("Idempotency-Key must be 1 to 255 visible ASCII characters.")

@@ -40,7 +40,7 @@ class Routes:
     """One blueprint in the making."""
 
     def __init__(self, name: str, edge: Edge) -> None:
-        self.blueprint = Blueprint(name, __name__)
+        self.blueprint = Blueprint(name, __name__, template_folder="templates")
         self._edge = edge
 
     def add(
@@ -79,7 +79,7 @@ def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str
         try:
             result = view(call, **path)
         except NotFound:
-            if identity.person is not None and path:
+            if identity.person is not None:
                 # Nothing there, or somebody else's: the answer is the same, the log is not silent.
                 log = get_logger("web")
                 log.info("security", kind="not-theirs", user_id=identity.person.user_id, **path)

@@ -14,6 +14,7 @@ _MARKS_MAX = 4  # combining marks on one base; no script needs more
 _JOINERS = "\u200c\u200d"
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
 _BREAKS = re.compile(r"\r\n?|\u2028|\u2029|\x85|\x0b|\x0c")
+_ENDS = re.compile(rf"\A[\s{_JOINERS}]+|[\s{_JOINERS}]+\Z")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 
 
@@ -40,7 +41,7 @@ def normalised(text: str) -> str:
             marks = 0
         kept.append(character)
     clean = unicodedata.normalize("NFC", "".join(kept))
-    return _MANY_BREAKS.sub("\n\n", clean).strip(" \n\t" + _JOINERS)
+    return _MANY_BREAKS.sub("\n\n", _ENDS.sub("", clean))
 
 
 def _visible(character: str) -> bool:

@@ -1,0 +1,164 @@
+"""Tokens, the admin key, and that nothing is open by mistake (faults, row 29)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from app.errors import StartupError, Unauthenticated
+from app.store.store import Store
+from app.web.auth import Auth
+from app.web.routes import declared
+from app.web.tokens import Tokens
+from tests.app.web.helpers import ADMIN_KEY, JWT_SECRET, Edge, Person, assert_problem
+
+OPEN = {  # what may be called without credentials; nothing joins this list by accident
+    "GET /",
+    "GET /admin/",
+    "GET /static/<path:name>",
+    "GET /livez",
+    "GET /readyz",
+    "GET /health",
+    "GET /metrics",
+    "GET /openapi.json",
+    "POST /v1/auth/guest",
+}
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    now = int(time.time())
+    good = {
+        "iss": "kindred",
+        "aud": "kindred",
+        "sub": "u00" + "0" * 26,
+        "gen": 1,
+        "iat": now,
+        "exp": now + 600,
+    }
+    return {k: v for k, v in {**good, **changes}.items() if v is not None}
+
+
+def signed(payload: dict[str, Any], secret: str = JWT_SECRET, algorithm: str = "HS256") -> str:
+    return jwt.encode(payload, secret, algorithm=algorithm)
+
+
+def segment(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def forged() -> dict[str, str]:
+    good = signed(claims())
+    head, body, signature = good.split(".")
+    none = segment({"alg": "none", "typ": "JWT"})
+    return {
+        "alg none": f"{none}.{body}.",
+        "alg none, signature kept": f"{none}.{body}.{signature}",
+        "another HMAC": signed(claims(), algorithm="HS512"),
+        "RS256 in the header": f"{segment({'alg': 'RS256', 'typ': 'JWT'})}.{body}.{signature}",
+        "expired": signed(claims(exp=int(time.time()) - 1)),
+        "not yet issued": signed(claims(iat=int(time.time()) + 3_600)),
+        "another audience": signed(claims(aud="elsewhere")),
+        "a list of audiences": signed(claims(aud=["kindred", "elsewhere"])),
+        "another issuer": signed(claims(iss="elsewhere")),
+        "another secret": signed(claims(), "x" * 40),
+        "tampered body": f"{head}.{segment(claims(sub='u01' + '0' * 26))}.{signature}",
+        "tampered signature": f"{head}.{body}.{signature[:-4]}AAAA",
+        "generation is text": signed(claims(gen="1")),
+        "generation is true": signed(claims(gen=True)),
+        "no sub": signed(claims(sub=None)),
+        "no gen": signed(claims(gen=None)),
+        "no exp": signed(claims(exp=None)),
+        "no iat": signed(claims(iat=None)),
+        "no aud": signed(claims(aud=None)),
+        "no iss": signed(claims(iss=None)),
+        "not a token": "x",
+        "too long": "x" * 5_000,
+    }
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", forged())
+def test_row_29_a_forged_token_is_401(edge: Edge, name: str) -> None:
+    answer = edge.client.get(
+        "/v1/conversations", headers={"Authorization": f"Bearer {forged()[name]}"}
+    )
+    assert_problem(answer, 401, "unauthenticated")
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+def test_every_route_says_who_may_call_it_and_refuses_others(edge: Edge) -> None:
+    seen = set()
+    for rule in edge.app.url_map.iter_rules():
+        operation = declared(edge.app.view_functions[rule.endpoint])
+        assert operation is not None, rule
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            seen.add(f"{method} {rule.rule}")
+            if operation.auth is Auth.NONE:
+                assert f"{method} {rule.rule}" in OPEN
+                continue
+            path = rule.rule
+            for argument in rule.arguments:
+                path = path.replace(f"<{argument}>", "x")
+            headers = [{}, {"X-API-Key": "wrong"}, {"Authorization": "Bearer wrong"}]
+            if operation.auth is not Auth.ADMIN:
+                headers.append({"X-API-Key": ADMIN_KEY})
+            for sent in headers:
+                answer = edge.client.open(path, method=method, json={}, headers=sent)
+                assert_problem(answer, 401, "unauthenticated")
+                assert answer.headers["WWW-Authenticate"]
+    assert seen >= OPEN
+    assert len(seen) >= 28
+
+
+def test_a_person_is_no_administrator(kindred: Edge, person: Person) -> None:
+    assert_problem(person("GET", "/admin/v1/reactions"), 401)
+    assert_problem(person("GET", "/admin/v1/flags", headers={"X-API-Key": person.token}), 401)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic dTpw", "bearer: x", "Token abc", "Bearer \x7f"]
+)
+def test_odd_authorization_headers_are_401(edge: Edge, header: str) -> None:
+    answer = edge.client.get("/v1/conversations", headers={"Authorization": header})
+    assert_problem(answer, 401)
+
+
+def test_odd_admin_keys_are_401(edge: Edge) -> None:
+    for key in ("", ADMIN_KEY + "x", ADMIN_KEY[:-1], "ä" * 10, "x" * 10_000):
+        answer = edge.client.get("/admin/v1/flags", headers={"X-API-Key": key})
+        assert_problem(answer, 401)
+
+
+def test_refresh_gives_the_same_person_a_token_that_works(kindred: Edge, person: Person) -> None:
+    answer = person("POST", "/v1/auth/refresh")
+    assert answer.status_code == 200
+    assert answer.json["user_id"] == person.user_id
+    person.token = answer.json["token"]
+    assert person("GET", "/v1/conversations").status_code == 200
+
+
+def test_a_revoked_generation_and_an_erased_person_are_401(kindred: Edge, store: Store) -> None:
+    first, second = Person(kindred), Person(kindred)
+    store.people.revoke(first.user_id)
+    assert second("DELETE", "/v1/me").status_code == 204
+    for person in (first, second):
+        assert_problem(person("GET", "/v1/conversations"), 401)
+        assert_problem(person("POST", "/v1/auth/refresh"), 401)
+        assert_problem(person("POST", "/v1/chat", {"message": "hello"}), 401)
+
+
+def test_tokens_in_themselves() -> None:
+    tokens = Tokens(JWT_SECRET, hours=1)
+    issued = tokens.issue("u00x", 3)
+    caller = tokens.read(issued.token)
+    assert (caller.user_id, caller.generation) == ("u00x", 3)
+    assert 3_590 < issued.expires_at - time.time() <= 3_600
+    with pytest.raises(Unauthenticated):
+        Tokens("y" * 40, hours=1).read(issued.token)
+    with pytest.raises(StartupError, match="KINDRED_JWT_SECRET"):
+        Tokens("short", hours=1)

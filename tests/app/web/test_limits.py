@@ -1,0 +1,105 @@
+"""Quotas: their headers, their fallback, and that waiting helps."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from app.store.store import Store
+from app.telemetry import Metrics
+from app.web.limits import Exceeded, Memory, Quota, Shared
+from tests.app.web.helpers import Edge, Person, Script, assert_problem
+
+AWAY = "redis://127.0.0.1:1"
+
+
+def test_guests_are_limited_per_address(make: Any, script: Script) -> None:
+    edge = make(script, guest_limit_per_minute=3)
+    left = []
+    for _ in range(3):
+        made = edge.client.post("/v1/auth/guest")
+        assert made.status_code == 201
+        assert made.headers["RateLimit-Policy"] == '"guests";q=3;w=60'
+        match = re.fullmatch(r'"guests";r=(\d+);t=(\d+)', made.headers["RateLimit"])
+        assert match
+        assert 1 <= int(match[2]) <= 60
+        left.append(int(match[1]))
+    assert left == [2, 1, 0]
+    refused = edge.client.post("/v1/auth/guest")
+    problem = assert_problem(refused, 429, "quota-exceeded")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 91
+    assert problem["retry_after"] == int(refused.headers["Retry-After"])
+    assert refused.headers["RateLimit"].startswith('"guests";r=0;t=')
+    other = edge.client.post("/v1/auth/guest", environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
+    assert other.status_code == 201
+
+
+def test_every_worker_counts_the_same_guests(store: Store, metrics: Metrics) -> None:
+    one, two = (Quota("g", 2, Shared(store.url, metrics)) for _ in range(2))
+    one.take("192.0.2.1")
+    two.take("192.0.2.1")
+    with pytest.raises(Exceeded):
+        one.take("192.0.2.1")
+
+
+def test_redis_away_means_counting_in_memory(metrics: Metrics) -> None:
+    now = [0.0]
+    shared = Shared(AWAY, metrics, clock=lambda: now[0])
+    quota = Quota("g", 2, shared)
+    quota.take("a")
+    quota.take("a")
+    with pytest.raises(Exceeded):
+        quota.take("a")
+    quota.take("b")
+    assert metrics.registry.get_sample_value("kindred_failures_total", {"where": "quota"}) == 1
+    now[0] = 60.0
+    with pytest.raises(Exceeded):
+        quota.take("a")
+    assert metrics.registry.get_sample_value("kindred_failures_total", {"where": "quota"}) == 2
+
+
+def test_the_proxy_says_the_address_only_where_it_is_trusted(make: Any, script: Script) -> None:
+    forwarded = [{"X-Forwarded-For": f"192.0.2.{i}"} for i in range(2)]
+    alone = make(script, guest_limit_per_minute=1)
+    answers = [alone.client.post("/v1/auth/guest", headers=h).status_code for h in forwarded]
+    assert answers == [201, 429]
+    behind = make(script, guest_limit_per_minute=1, proxies=1)
+    forwarded = [{"X-Forwarded-For": f"6.6.6.6, 198.51.100.{i}"} for i in range(2)]
+    answers = [behind.client.post("/v1/auth/guest", headers=h).status_code for h in forwarded]
+    assert answers == [201, 201]
+    assert behind.client.post("/v1/auth/guest", headers=forwarded[0]).status_code == 429
+
+
+def test_messages_are_limited_per_person_but_never_a_crisis(make: Any, script: Script) -> None:
+    edge = make(script, message_limit_per_minute=2)
+    person, other = Person(edge), Person(edge)
+    assert [person("POST", "/v1/chat", {"message": "hi"}).status_code for _ in range(3)] == [
+        200,
+        200,
+        429,
+    ]
+    assert person("POST", "/v1/chat", {"message": "I want to kill myself"}).status_code == 200
+    answer = other("POST", "/v1/chat", {"message": "hi"})
+    assert answer.headers["RateLimit"].startswith('"messages";r=1;t=')
+    assert answer.headers["RateLimit-Policy"] == '"messages";q=2;w=60'
+
+
+def test_guests_can_be_switched_off(make: Any, script: Script) -> None:
+    edge = make(script, guests=False)
+    assert_problem(edge.client.post("/v1/auth/guest"), 403, "forbidden")
+
+
+def test_memory_counts_names_apart() -> None:
+    quota = Quota("m", 1, Memory())
+    assert quota.take("a")["RateLimit"].startswith('"m";r=0;t=')
+    quota.take("b")
+    with pytest.raises(Exceeded) as caught:
+        quota.take("a")
+    assert caught.value.retry_after is not None
+    assert 1 <= caught.value.retry_after <= 60
+
+
+def test_the_edge_survives_a_store_that_is_away(edge: Edge) -> None:
+    assert edge.client.get("/livez").status_code == 200

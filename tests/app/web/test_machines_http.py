@@ -1,0 +1,103 @@
+"""Health, metrics and pages."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from typing import Any
+
+import redis
+
+from tests.app.web.helpers import Edge, FixedHealth, Person, Script, assert_problem
+
+
+def test_it_lives_and_is_ready(kindred: Edge) -> None:
+    assert kindred.client.get("/livez").json == {"status": "ok", "checks": {}}
+    for path in ("/readyz", "/health"):
+        ready = kindred.client.get(path)
+        assert ready.status_code == 200
+        assert ready.json["status"] == "ready"
+        models = ready.json["checks"]["models"]
+        assert all(model["ok"] for model in models.values())
+        assert len(models) >= 2
+
+
+def test_not_ready_while_the_models_are_not(make: Any, script: Script) -> None:
+    edge = make(script, health=lambda: FixedHealth(ready=False))
+    for path in ("/readyz", "/health"):
+        answer = edge.client.get(path)
+        assert_problem(answer, 503, "not-ready")
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert edge.client.get("/livez").status_code == 200
+
+
+def test_not_ready_while_redis_is_frozen(
+    make: Any, script: Script, empty_redis: redis.Redis
+) -> None:
+    edge = make(script)
+    person = Person(edge)
+    pid = empty_redis.info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert_problem(edge.client.get("/readyz"), 503, "not-ready")
+        assert edge.client.get("/livez").status_code == 200
+        answer = person("GET", "/v1/conversations")
+        assert_problem(answer, 503, "store-unavailable")
+        assert int(answer.headers["Retry-After"]) >= 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert edge.client.get("/readyz").status_code == 200
+
+
+def test_metrics(edge: Edge) -> None:
+    edge.client.get("/livez")
+    answer = edge.client.get("/metrics")
+    assert answer.content_type.startswith("text/plain")
+    labels = 'route="/livez",status="200"'
+    assert re.search(rf'kindred_requests_total{{method="GET",{labels}}} \d', answer.text)
+    assert "kindred_request_seconds_bucket" in answer.text
+
+
+def test_pages_have_a_strict_policy_and_a_fresh_nonce(edge: Edge) -> None:
+    nonces = set()
+    for path in ("/", "/admin/", "/"):
+        page = edge.client.get(path)
+        assert page.status_code == 200
+        assert page.mimetype == "text/html"
+        policy = page.headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        (nonce,) = set(re.findall(r"'nonce-([\w-]{20,})'", policy))
+        nonces.add(nonce)
+        tags = re.findall(r"<(?:script|style|link rel=\"stylesheet\")[^>]*>", page.text)
+        assert tags
+        assert all(f'nonce="{nonce}"' in tag for tag in tags), tags
+        assert not re.search(r"\son\w+\s*=\s*[\"']", page.text)
+        assert not re.search(r"\sstyle\s*=\s*[\"']", page.text)
+    assert len(nonces) == 3
+
+
+def test_everything_a_page_names_is_served(edge: Edge) -> None:
+    for path in ("/", "/admin/"):
+        files = re.findall(r"(?:src|href)=\"(/static/[^\"]+)\"", edge.client.get(path).text)
+        assert files
+        for name in files:
+            file = edge.client.get(name)
+            assert file.status_code == 200, name
+            assert file.headers["Cache-Control"] == "no-cache"
+            assert file.headers["X-Content-Type-Options"] == "nosniff"
+            kind = {"js": "javascript", "css": "text/css", "svg": "image/svg"}
+            assert kind[name.rsplit(".", 1)[1]] in file.content_type
+            file.close()
+
+
+def test_static_files_end_at_their_folder(edge: Edge) -> None:
+    for name in ("../routes.py", "..%2froutes.py", "%2e%2e/routes.py", "/etc/passwd", "", "chat"):
+        assert edge.client.get(f"/static/{name}").status_code in (404, 308)
+
+
+def test_admin_without_its_slash_leads_there(edge: Edge) -> None:
+    answer = edge.client.get("/admin")
+    assert answer.status_code == 308
+    assert answer.headers["Location"].endswith("/admin/")
