@@ -135,6 +135,13 @@ class Visitor:
         self.page.goto(self.service.url + path)
         return self
 
+    def another_tab(self) -> Any:
+        """A second tab of the same browser, on the chat page."""
+        page = self.context.new_page()
+        watch(self, page)
+        page.goto(f"{self.service.url}/")
+        return page
+
     def say(self, text: str) -> Any:
         """Send a message and wait for its reply, which is given back."""
         replies = self.page.locator("article.theirs")

@@ -237,3 +237,34 @@ def test_controls_have_names_and_the_log_is_live(visit: Any) -> None:
     assert light != dark
     page.reload()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == light
+
+
+def test_a_token_that_holds_no_longer_is_replaced_and_the_message_arrives(visit: Any) -> None:
+    visitor = visit().open()
+    page = visitor.page
+    visitor.say("hello")
+    kept = json.loads(page.evaluate("localStorage.getItem('kindred.session')"))
+    page.evaluate(
+        "kept => localStorage.setItem('kindred.session', JSON.stringify(kept))",
+        {**kept, "token": "over.and.done"},
+    )
+    page.get_by_label("Your message").fill("are you there?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("You are a new guest here.")).to_be_visible()
+    expect(page.locator(".mine .bubble")).to_have_text(["are you there?"])  # in a new conversation
+    expect(page.locator(".theirs")).to_have_count(1)
+    assert json.loads(page.evaluate("localStorage.getItem('kindred.session')")) != kept
+    visitor.forget_complaints()  # the browser logged the 401, and the 404 of the talk before
+
+
+def test_two_tabs_show_one_conversation(visit: Any) -> None:
+    visitor = visit().open()
+    visitor.say("hello")
+    other = visitor.another_tab()
+    expect(other.locator(".message")).to_have_count(2)
+    visitor.say("how are you?")
+    expect(other.locator(".message")).to_have_count(4)
+    other.get_by_label("Your message").fill("from the other tab")
+    other.keyboard.press("Enter")
+    expect(visitor.page.locator(".message")).to_have_count(6)
+    assert len(visitor.api("/v1/conversations")["items"]) == 1

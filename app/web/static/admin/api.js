@@ -22,7 +22,8 @@ function asAdmin(method, path, body) {
 const flag = (name) => `flags/${encodeURIComponent(name)}`;
 const reply = (id) => `replies/${encodeURIComponent(id)}`;
 
-export const reactions = (filters, cursor) => asAdmin("GET", `reactions${query({ ...filters, cursor })}`);
+export const reactions = (filters, cursor) =>
+  asAdmin("GET", `reactions${query({ ...filters, cursor })}`);
 export const flags = () => asAdmin("GET", "flags");
 export const putFlag = (name, definition) => asAdmin("PUT", flag(name), definition);
 export const deleteFlag = (name) => asAdmin("DELETE", flag(name));

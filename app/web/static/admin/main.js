@@ -58,7 +58,8 @@ byId("key-form").addEventListener("submit", async (event) => {
     await route();
     byId("main").focus({ preventScroll: true });
   } catch (error) {
-    if (error.status !== 401 && error.status !== 403) byId("key-problem").textContent = error.message;
+    if (error.status !== 401 && error.status !== 403)
+      byId("key-problem").textContent = error.message;
     onError(error);
   }
 });

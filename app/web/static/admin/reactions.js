@@ -34,7 +34,12 @@ export class Reactions {
   #filters() {
     const form = new FormData(this.#form);
     const moment = (name) => form.get(name) && new Date(form.get(name)).toISOString();
-    return { since: moment("since"), until: moment("until"), reaction: form.get("reaction"), variant: form.get("variant").trim() };
+    return {
+      since: moment("since"),
+      until: moment("until"),
+      reaction: form.get("reaction"),
+      variant: form.get("variant").trim(),
+    };
   }
 
   async #load(cursor) {
@@ -81,8 +86,18 @@ function when(event) {
 
 function reaction(event) {
   const kind = event.reaction ?? event.previous;
-  const parts = [el("span", { class: "kind" }, kind ? icon(kind) : null, el("b", { text: event.reaction ?? `no longer ${kind}` }))];
-  const before = event.action === "replaced" && event.previous ? el("span", { class: "hint", text: `was ${event.previous}` }) : null;
+  const parts = [
+    el(
+      "span",
+      { class: "kind" },
+      kind ? icon(kind) : null,
+      el("b", { text: event.reaction ?? `no longer ${kind}` }),
+    ),
+  ];
+  const before =
+    event.action === "replaced" && event.previous
+      ? el("span", { class: "hint", text: `was ${event.previous}` })
+      : null;
   parts.push(el("p", { class: "tags" }, tag(event.action, event.action), before));
   if (event.comment) parts.push(said(`“${event.comment}”`, "p", { class: "comment" }));
   return parts;
@@ -93,13 +108,32 @@ function words(event) {
   const line = (text) => said(text, "p", { class: "context" });
   const earlier = context.slice(0, -SEEN);
   const parts = [];
-  if (earlier.length) parts.push(el("details", {}, el("summary", { text: `${earlier.length} earlier` }), earlier.map(line)));
-  parts.push(...context.slice(-SEEN).map(line), event.response ? said(event.response, "p", { class: "response" }) : el("p", { class: "hint", text: "Erased or expired." }));
-  parts.push(el("p", { class: "links" }, tag(event.source ?? "–", event.source), el("a", { href: `#/explain/${encodeURIComponent(event.reply_id)}`, text: "Explain" }), el("code", { text: event.reply_id })));
+  if (earlier.length)
+    parts.push(
+      el("details", {}, el("summary", { text: `${earlier.length} earlier` }), earlier.map(line)),
+    );
+  parts.push(
+    ...context.slice(-SEEN).map(line),
+    event.response
+      ? said(event.response, "p", { class: "response" })
+      : el("p", { class: "hint", text: "Erased or expired." }),
+  );
+  parts.push(
+    el(
+      "p",
+      { class: "links" },
+      tag(event.source ?? "–", event.source),
+      el("a", { href: `#/explain/${encodeURIComponent(event.reply_id)}`, text: "Explain" }),
+      el("code", { text: event.reply_id }),
+    ),
+  );
   return parts;
 }
 
 function scores(event) {
   const score = event.scores?.score;
-  return [el("p", { class: "score" }, el("b", { text: number(score) })), ...heads(event.scores?.heads)];
+  return [
+    el("p", { class: "score" }, el("b", { text: number(score) })),
+    ...heads(event.scores?.heads),
+  ];
 }

@@ -11,12 +11,16 @@ export function chat({ message, messageId, conversation }, onTyping) {
   const body = { message, message_id: messageId };
   if (conversation) body.conversation_id = conversation;
   const accept = "text/event-stream, application/json;q=0.5";
-  return asPerson("POST", path("chat"), { body, accept }, (response) => lastReply(response, onTyping));
+  return asPerson("POST", path("chat"), { body, accept }, (response) =>
+    lastReply(response, onTyping),
+  );
 }
 
 export const conversations = (cursor) => asPerson("GET", path("conversations") + query({ cursor }));
-export const conversation = (id, cursor) => asPerson("GET", path("conversations", id) + query({ cursor }));
-export const feel = (id, feeling) => asPerson("PUT", path("conversations", id, "feedback"), { body: { feeling } });
+export const conversation = (id, cursor) =>
+  asPerson("GET", path("conversations", id) + query({ cursor }));
+export const feel = (id, feeling) =>
+  asPerson("PUT", path("conversations", id, "feedback"), { body: { feeling } });
 
 export const alternative = (replyId) => asPerson("POST", path("replies", replyId, "alternative"));
 export const retract = (replyId) => asPerson("DELETE", path("replies", replyId, "reaction"));

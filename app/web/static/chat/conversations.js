@@ -58,6 +58,16 @@ export class Conversations {
     const open = () => this.onOpen(item.conversation_id);
     const time = brief(dateOf(item.updated_at));
     const text = item.last_text || "A conversation";
-    return el("button", { type: "button", class: "talk-item", data: { id: item.conversation_id }, on: { click: open } }, el("span", { class: "talk-text", dir: "auto", text }), el("span", { class: "talk-time", text: time }));
+    return el(
+      "button",
+      {
+        type: "button",
+        class: "talk-item",
+        data: { id: item.conversation_id },
+        on: { click: open },
+      },
+      el("span", { class: "talk-text", dir: "auto", text }),
+      el("span", { class: "talk-time", text: time }),
+    );
   }
 }

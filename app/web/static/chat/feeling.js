@@ -6,11 +6,16 @@ import * as api from "./api.js";
 
 const AFTER_TURNS = 8;
 const WHEN_LEAVING = 3; // turns that make it worth asking
-const GOODBYE = /^(ok(ay)?[,. ]+)?((good ?)?(bye|night)|gn|see (you|ya)|goodbye|talk (to you )?(later|soon)|ttyl|i('| a)?m (going to|off to) (bed|sleep)|(got to|gotta|have to) go)\b/i;
+const GOODBYE =
+  /^(ok(ay)?[,. ]+)?((good ?)?(bye|night)|gn|see (you|ya)|goodbye|talk (to you )?(later|soon)|ttyl|i('| a)?m (going to|off to) (bed|sleep)|(got to|gotta|have to) go)\b/i;
 const CHOICES = [
   ["better", "Better", "I’m glad. Thank you for telling me."],
   ["same", "About the same", "Thank you for telling me."],
-  ["worse", "Worse", "Thank you for saying so. If it gets too heavy, findahelpline.com lists people who will listen."],
+  [
+    "worse",
+    "Worse",
+    "Thank you for saying so. If it gets too heavy, findahelpline.com lists people who will listen.",
+  ],
 ];
 
 export class Feeling {
@@ -32,7 +37,8 @@ export class Feeling {
   onLeaving() {
     const { id, turns, feeling, crisis } = this.#talk;
     const due = id && turns >= WHEN_LEAVING && !feeling && !crisis && !asked(id);
-    return () => (due ? this.ask(id, "Before you go on: how do you feel after that talk?") : this.hide());
+    return () =>
+      due ? this.ask(id, "Before you go on: how do you feel after that talk?") : this.hide();
   }
 
   hide() {
@@ -42,11 +48,32 @@ export class Feeling {
   /** Show the question. `byHand`: the person asked for it, so the focus goes there. */
   ask(id, title = "How do you feel now?", byHand = false) {
     kept.set(`asked.${id}`, true);
-    const choices = el("div", { class: "choices", role: "group", "aria-labelledby": "feeling-title" });
+    const choices = el("div", {
+      class: "choices",
+      role: "group",
+      "aria-labelledby": "feeling-title",
+    });
     for (const [feeling, label, thanks] of CHOICES) {
-      choices.append(el("button", { type: "button", class: "button", data: { feeling }, on: { click: () => this.#tell(id, feeling, thanks) } }, icon(feeling), label));
+      choices.append(
+        el(
+          "button",
+          {
+            type: "button",
+            class: "button",
+            data: { feeling },
+            on: { click: () => this.#tell(id, feeling, thanks) },
+          },
+          icon(feeling),
+          label,
+        ),
+      );
     }
-    const dismiss = el("button", { type: "button", class: "text-button", text: "Not now", on: { click: () => this.#close() } });
+    const dismiss = el("button", {
+      type: "button",
+      class: "text-button",
+      text: "Not now",
+      on: { click: () => this.#close() },
+    });
     this.#card.replaceChildren(el("h2", { id: "feeling-title", text: title }), choices, dismiss);
     this.#show();
     if (byHand) choices.querySelector("button").focus();

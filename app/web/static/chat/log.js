@@ -72,14 +72,19 @@ export class Log {
   showTyping(on) {
     if (on === Boolean(this.typing.firstChild)) return;
     const dots = el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
-    this.typing.replaceChildren(...(on ? [el("span", { class: "unseen", text: "Kindred is writing" }), dots] : []));
+    this.typing.replaceChildren(
+      ...(on ? [el("span", { class: "unseen", text: "Kindred is writing" }), dots] : []),
+    );
     if (on && this.#stick) this.end(true);
   }
 
   /** Scroll to the end. */
   end(smooth = false) {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.scroll.scrollTo({ top: this.scroll.scrollHeight, behavior: smooth && !calm ? "smooth" : "instant" });
+    this.scroll.scrollTo({
+      top: this.scroll.scrollHeight,
+      behavior: smooth && !calm ? "smooth" : "instant",
+    });
     this.#stick = true;
     this.toEnd.hidden = true;
   }

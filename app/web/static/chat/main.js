@@ -99,12 +99,15 @@ function forgetHere() {
   signOut();
   outbox.clear();
   composer.clear();
-  for (const prefix of ["draft.", "asked.", "last", "out."]) kept.keys(prefix).forEach((key) => kept.remove(key));
+  for (const prefix of ["draft.", "asked.", "last", "out."])
+    kept.keys(prefix).forEach((key) => kept.remove(key));
 }
 
 function paintOffline() {
   byId("offline").hidden = navigator.onLine;
-  byId("offline").textContent = navigator.onLine ? "" : "You’re offline. What you write is kept here, and sent when you’re back.";
+  byId("offline").textContent = navigator.onLine
+    ? ""
+    : "You’re offline. What you write is kept here, and sent when you’re back.";
 }
 addEventListener("online", paintOffline);
 addEventListener("offline", paintOffline);

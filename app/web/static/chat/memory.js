@@ -15,7 +15,8 @@ const KINDS = {
   age: "Your age",
 };
 
-const titleOf = (fact) => KINDS[fact.kind] ?? fact.kind.replace(/^./, (letter) => letter.toUpperCase());
+const titleOf = (fact) =>
+  KINDS[fact.kind] ?? fact.kind.replace(/^./, (letter) => letter.toUpperCase());
 
 export class Memory {
   #dialog = byId("memory");
@@ -24,7 +25,10 @@ export class Memory {
 
   constructor() {
     this.#all.addEventListener("click", () => this.#forgetAll());
-    this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
+    this.#dialog.addEventListener(
+      "click",
+      (event) => event.target === this.#dialog && this.#dialog.close(),
+    );
   }
 
   /** Open the panel and read what is remembered. */
@@ -46,7 +50,8 @@ export class Memory {
   }
 
   #paint(facts) {
-    if (!facts.length) return this.#say("Nothing yet. As you talk, things you tell about yourself appear here.");
+    if (!facts.length)
+      return this.#say("Nothing yet. As you talk, things you tell about yourself appear here.");
     this.#all.hidden = false;
     const list = el("ul", { class: "facts" }, ...facts.map((fact) => this.#row(fact)));
     return this.#body.replaceChildren(list);
@@ -71,9 +76,30 @@ export class Memory {
       return undefined;
     };
     const name = `Forget: ${titleOf(fact)} ${fact.value}`;
-    const button = el("button", { type: "button", class: "icon-button", "aria-label": name, title: "Forget this", on: { click: forget } }, icon("trash"));
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: "icon-button",
+        "aria-label": name,
+        title: "Forget this",
+        on: { click: forget },
+      },
+      icon("trash"),
+    );
     const quote = el("blockquote", { dir: "auto", class: "said", text: fact.sentence });
-    const row = el("li", {}, el("div", {}, el("p", { class: "label", text: titleOf(fact) }), said(fact.value, "p", { class: "value" }), quote), button);
+    const row = el(
+      "li",
+      {},
+      el(
+        "div",
+        {},
+        el("p", { class: "label", text: titleOf(fact) }),
+        said(fact.value, "p", { class: "value" }),
+        quote,
+      ),
+      button,
+    );
     return row;
   }
 

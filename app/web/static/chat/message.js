@@ -6,7 +6,13 @@ import { Tools } from "./reactions.js";
 
 function frame(kind, speaker, date, ...parts) {
   const time = el("time", { datetime: date.toISOString(), title: full(date), text: clock(date) });
-  return el("article", { class: `message ${kind}` }, el("span", { class: "unseen", text: `${speaker}: ` }), ...parts, el("div", { class: "under" }, time));
+  return el(
+    "article",
+    { class: `message ${kind}` },
+    el("span", { class: "unseen", text: `${speaker}: ` }),
+    ...parts,
+    el("div", { class: "under" }, time),
+  );
 }
 
 /** What the person wrote. */
@@ -19,10 +25,18 @@ export function theirs(reply, { another = false, onAlternative } = {}) {
   const calm = reply.source === "safety";
   const label = another ? el("p", { class: "label", text: "Another answer" }) : null;
   const kind = calm ? "theirs calm" : "theirs";
-  const node = frame(kind, "Kindred", dateOf(reply.created_at), label, said(reply.text, "p", { class: "bubble" }));
+  const node = frame(
+    kind,
+    "Kindred",
+    dateOf(reply.created_at),
+    label,
+    said(reply.text, "p", { class: "bubble" }),
+  );
   if (reply.reply_id) {
     node.dataset.reply = reply.reply_id;
-    node.querySelector(".under").append(new Tools(reply, { alternative: !calm && onAlternative }).node);
+    node
+      .querySelector(".under")
+      .append(new Tools(reply, { alternative: !calm && onAlternative }).node);
   }
   return node;
 }
@@ -34,12 +48,22 @@ export function paintSending(node, entry, { retry, drop }) {
   node.classList.toggle("unsent", entry.state !== "sent");
   node.classList.toggle("failed", entry.state === "failed");
   if (entry.state === "sent" || entry.state === "sending") return;
-  const again = el("button", { type: "button", class: "text-button", text: "Try again", on: { click: retry } });
+  const again = el("button", {
+    type: "button",
+    class: "text-button",
+    text: "Try again",
+    on: { click: retry },
+  });
   const line = el("div", { class: "sending" });
   if (entry.state === "waiting") {
     line.append(el("span", { text: "Not sent yet. It is kept here and tried again." }), again);
   } else {
-    const remove = el("button", { type: "button", class: "text-button", text: "Remove", on: { click: drop } });
+    const remove = el("button", {
+      type: "button",
+      class: "text-button",
+      text: "Remove",
+      on: { click: drop },
+    });
     line.append(el("span", { class: "why", text: `Not sent. ${entry.reason}` }), again, remove);
   }
   under.append(line);

@@ -25,14 +25,21 @@ export class Outbox extends EventTarget {
 
   constructor() {
     super();
-    const restored = kept.keys("out.").map((key) => kept.get(key)).filter((entry) => entry?.id && entry.text);
-    this.#entries = restored.sort((a, b) => a.at - b.at).map((entry) => ({ ...entry, restored: true, state: "waiting" }));
+    const restored = kept
+      .keys("out.")
+      .map((key) => kept.get(key))
+      .filter((entry) => entry?.id && entry.text);
+    this.#entries = restored
+      .sort((a, b) => a.at - b.at)
+      .map((entry) => ({ ...entry, restored: true, state: "waiting" }));
     addEventListener("online", () => this.#wake?.());
   }
 
   /** Entries of a thread or conversation, in order. */
   of({ thread, conversation }) {
-    return this.#entries.filter((e) => e.thread === thread || (conversation && e.conversation === conversation));
+    return this.#entries.filter(
+      (e) => e.thread === thread || (conversation && e.conversation === conversation),
+    );
   }
 
   /** The thread of a message that was written before its conversation began, or null. */
@@ -42,7 +49,15 @@ export class Outbox extends EventTarget {
 
   /** Write a message; it is kept before it is sent. */
   add(text, { thread, conversation }) {
-    const entry = { id: uuid(), thread, conversation, text, at: Date.now(), state: "sending", reason: "" };
+    const entry = {
+      id: uuid(),
+      thread,
+      conversation,
+      text,
+      at: Date.now(),
+      state: "sending",
+      reason: "",
+    };
     this.#entries.push(entry);
     this.#keep(entry);
     void this.run();
@@ -99,7 +114,11 @@ export class Outbox extends EventTarget {
     this.#keep(entry);
     this.#mark(entry, "sending");
     try {
-      const message = { message: entry.text, messageId: entry.id, conversation: entry.conversation };
+      const message = {
+        message: entry.text,
+        messageId: entry.id,
+        conversation: entry.conversation,
+      };
       const reply = await api.chat(message, () => this.#tell("typing", { entry }));
       this.drop(entry);
       this.#adopt(entry, reply.conversation_id);
@@ -171,6 +190,7 @@ export class Outbox extends EventTarget {
 
 /** What the server asked for, else twice as long each time, with jitter; in ms. */
 export function waitOf(tries, retryAfter) {
-  if (retryAfter !== null && retryAfter !== undefined) return Math.max(200, retryAfter * 1000) * (1 + Math.random() * 0.2);
+  if (retryAfter !== null && retryAfter !== undefined)
+    return Math.max(200, retryAfter * 1000) * (1 + Math.random() * 0.2);
   return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1)) * (0.7 + Math.random() * 0.6);
 }

@@ -25,18 +25,53 @@ export class Tools {
     this.#reply = reply;
     this.#wanted = reply.reaction ?? null;
     this.#comment = reply.comment ?? "";
-    this.row = el("div", { class: "reactions", role: "group", "aria-label": "Your reaction to this reply" });
+    this.row = el("div", {
+      class: "reactions",
+      role: "group",
+      "aria-label": "Your reaction to this reply",
+    });
     for (const [kind, label] of REACTIONS) this.row.append(this.#button(kind, label));
     this.chosen = el("span", { class: "chosen" });
-    this.more = el("button", { type: "button", class: "more", "aria-expanded": "false", "aria-label": "React to this reply", title: "React", on: { click: () => this.#toggle() } }, icon("react"));
+    this.more = el(
+      "button",
+      {
+        type: "button",
+        class: "more",
+        "aria-expanded": "false",
+        "aria-label": "React to this reply",
+        title: "React",
+        on: { click: () => this.#toggle() },
+      },
+      icon("react"),
+    );
     this.note = el("div", { class: "note", hidden: true });
-    this.node = el("div", { class: "tools" }, this.more, this.row, alternative ? this.#another(alternative) : null, this.chosen, this.note);
+    this.node = el(
+      "div",
+      { class: "tools" },
+      this.more,
+      this.row,
+      alternative ? this.#another(alternative) : null,
+      this.chosen,
+      this.note,
+    );
     this.#paint();
   }
 
   #button(kind, label) {
     const choose = () => this.#choose(this.#wanted === kind ? null : kind);
-    const button = el("button", { type: "button", class: "reaction", "aria-pressed": "false", "aria-label": label, "data-tip": label, data: { kind }, on: { click: choose } }, icon(kind));
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: "reaction",
+        "aria-pressed": "false",
+        "aria-label": label,
+        "data-tip": label,
+        data: { kind },
+        on: { click: choose },
+      },
+      icon(kind),
+    );
     this.#buttons.set(kind, button);
     return button;
   }
@@ -47,7 +82,12 @@ export class Tools {
       if (await alternative(this.#reply)) button.remove();
       else button.disabled = false;
     };
-    const button = el("button", { type: "button", class: "another", title: "Another answer", on: { click: ask } }, icon("another"), el("span", { text: "Another answer" }));
+    const button = el(
+      "button",
+      { type: "button", class: "another", title: "Another answer", on: { click: ask } },
+      icon("another"),
+      el("span", { text: "Another answer" }),
+    );
     return button;
   }
 
@@ -83,17 +123,33 @@ export class Tools {
   }
 
   #paint() {
-    for (const [kind, button] of this.#buttons) button.setAttribute("aria-pressed", String(kind === this.#wanted));
+    for (const [kind, button] of this.#buttons)
+      button.setAttribute("aria-pressed", String(kind === this.#wanted));
     this.node.classList.toggle("reacted", Boolean(this.#wanted));
     this.chosen.replaceChildren();
     this.note.hidden = true;
     if (!this.#wanted) return;
     const words = this.#comment ? "Edit your note" : "Add a note";
-    this.chosen.append(el("span", { text: NAMES[this.#wanted] }), el("button", { type: "button", class: "text-button", text: words, on: { click: () => this.#openNote() } }));
+    this.chosen.append(
+      el("span", { text: NAMES[this.#wanted] }),
+      el("button", {
+        type: "button",
+        class: "text-button",
+        text: words,
+        on: { click: () => this.#openNote() },
+      }),
+    );
   }
 
   #openNote() {
-    const field = el("input", { type: "text", maxlength: "500", dir: "auto", "aria-label": "Your note on this reply", placeholder: "What made you feel so?", value: this.#comment });
+    const field = el("input", {
+      type: "text",
+      maxlength: "500",
+      dir: "auto",
+      "aria-label": "Your note on this reply",
+      placeholder: "What made you feel so?",
+      value: this.#comment,
+    });
     const close = () => {
       this.#paint();
       this.chosen.querySelector("button")?.focus();
@@ -109,7 +165,14 @@ export class Tools {
       event.stopPropagation();
       close();
     };
-    this.note.replaceChildren(el("form", { on: { submit: keep, keydown: cancel } }, field, el("button", { class: "text-button", text: "Keep" })));
+    this.note.replaceChildren(
+      el(
+        "form",
+        { on: { submit: keep, keydown: cancel } },
+        field,
+        el("button", { class: "text-button", text: "Keep" }),
+      ),
+    );
     this.note.hidden = false;
     field.focus();
   }

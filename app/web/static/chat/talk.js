@@ -31,9 +31,15 @@ export class Talk extends EventTarget {
     this.#outbox = outbox;
     byId("older").addEventListener("click", () => this.#loadOlder());
     outbox.addEventListener("state", ({ detail }) => this.#paint(detail.entry));
-    outbox.addEventListener("typing", ({ detail }) => this.#isHere(detail.entry) && this.#log.showTyping(true));
+    outbox.addEventListener(
+      "typing",
+      ({ detail }) => this.#isHere(detail.entry) && this.#log.showTyping(true),
+    );
     outbox.addEventListener("reply", ({ detail }) => this.#answered(detail));
-    outbox.addEventListener("elsewhere", ({ detail }) => this.#isHere(detail.entry) && setTimeout(() => this.refresh(), 1500));
+    outbox.addEventListener(
+      "elsewhere",
+      ({ detail }) => this.#isHere(detail.entry) && setTimeout(() => this.refresh(), 1500),
+    );
     outbox.addEventListener("gone", ({ detail }) => this.#gone(detail));
   }
 
@@ -112,9 +118,15 @@ export class Talk extends EventTarget {
     const lines = arranged(turns);
     return lines.map((turn, i) => {
       if (turn.speaker === "person") return mine(turn.text, turn.created_at);
-      const another = Boolean(turn.answers) && lines[i - 1]?.speaker === "kindred" && lines[i - 1].answers === turn.answers;
+      const another =
+        Boolean(turn.answers) &&
+        lines[i - 1]?.speaker === "kindred" &&
+        lines[i - 1].answers === turn.answers;
       const superseded = Boolean(turn.answers) && lines[i + 1]?.answers === turn.answers;
-      return theirs(turn, { another, onAlternative: superseded ? null : (reply) => this.#another(reply) });
+      return theirs(turn, {
+        another,
+        onAlternative: superseded ? null : (reply) => this.#another(reply),
+      });
     });
   }
 
@@ -146,7 +158,11 @@ export class Talk extends EventTarget {
     paintSending(node, entry, { retry, drop });
     if (!this.#isHere(entry)) return;
     if (entry.state !== "sending") this.#log.showTyping(false);
-    else setTimeout(() => entry.state === "sending" && this.#isHere(entry) && this.#log.showTyping(true), 250);
+    else
+      setTimeout(
+        () => entry.state === "sending" && this.#isHere(entry) && this.#log.showTyping(true),
+        250,
+      );
   }
 
   #isHere(entry) {
@@ -162,7 +178,8 @@ export class Talk extends EventTarget {
       this.id = reply.conversation_id;
       this.#log.showTyping(false);
       if (began) this.dispatchEvent(new Event("change"));
-      if (entry.restored) void this.refresh(); // its turn may already stand in the history
+      if (entry.restored)
+        void this.refresh(); // its turn may already stand in the history
       else this.#log.add(theirs(reply, { onAlternative: (r) => this.#another(r) }), node);
     }
     this.dispatchEvent(new CustomEvent("turn", { detail: { entry, reply } }));
@@ -172,7 +189,10 @@ export class Talk extends EventTarget {
     try {
       const other = await api.alternative(reply.reply_id);
       const place = byId("log").querySelector(`[data-reply="${CSS.escape(reply.reply_id)}"]`);
-      this.#log.add(theirs(other, { another: true, onAlternative: (r) => this.#another(r) }), place);
+      this.#log.add(
+        theirs(other, { another: true, onAlternative: (r) => this.#another(r) }),
+        place,
+      );
       return true;
     } catch (error) {
       toast(error.status === 409 ? "There is no other answer to this one." : error.message);

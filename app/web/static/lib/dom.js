@@ -12,7 +12,9 @@ export function el(tag, props = {}, ...children) {
     else if (name === "on") listen(node, value);
     else node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return node;
 }
 
@@ -38,7 +40,11 @@ export function said(text, tag = "p", props = {}) {
 
 /** A button that shows a drawing and is named by `label`. */
 export function iconButton(name, label, props = {}) {
-  return el("button", { type: "button", "aria-label": label, title: label, class: "icon-button", ...props }, icon(name));
+  return el(
+    "button",
+    { type: "button", "aria-label": label, title: label, class: "icon-button", ...props },
+    icon(name),
+  );
 }
 
 export const byId = (id) => document.getElementById(id);

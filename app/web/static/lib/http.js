@@ -17,12 +17,23 @@ export class NetworkError extends Error {}
 
 /** Whether the same request may be sent again and succeed. */
 export function isPassing(error) {
-  return error instanceof NetworkError || [408, 409, 425, 429, 500, 502, 503, 504].includes(error.status);
+  return (
+    error instanceof NetworkError || [408, 409, 425, 429, 500, 502, 503, 504].includes(error.status)
+  );
 }
 
 /** Send it; the Response where the status is 2xx. Ends with NetworkError after `seconds`. */
-export async function send(method, path, { headers = {}, body, accept = "application/json", seconds = SECONDS } = {}) {
-  const init = { method, headers: { Accept: accept, ...headers }, cache: "no-store", signal: AbortSignal.timeout(seconds * 1000) };
+export async function send(
+  method,
+  path,
+  { headers = {}, body, accept = "application/json", seconds = SECONDS } = {},
+) {
+  const init = {
+    method,
+    headers: { Accept: accept, ...headers },
+    cache: "no-store",
+    signal: AbortSignal.timeout(seconds * 1000),
+  };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers["Content-Type"] = "application/json";
@@ -33,7 +44,8 @@ export async function send(method, path, { headers = {}, body, accept = "applica
   } catch {
     throw new NetworkError("Kindred cannot be reached right now.");
   }
-  if (!response.ok) throw new ApiError(response.status, await problemOf(response), retryAfter(response));
+  if (!response.ok)
+    throw new ApiError(response.status, await problemOf(response), retryAfter(response));
   return response;
 }
 
@@ -70,7 +82,9 @@ function retryAfter(response) {
 
 /** "a=1&b=2" of what is set. */
 export function query(values) {
-  const set = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const set = Object.entries(values).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
   const text = new URLSearchParams(set).toString();
   return text ? `?${text}` : "";
 }

@@ -25,5 +25,7 @@ export function dayName(date) {
 
 /** For lists: the clock today, else the day. */
 export function brief(date) {
-  return daysAgo(date) === 0 ? clock(date) : (["", "Yesterday"][daysAgo(date)] ?? SHORT_DAY.format(date));
+  return daysAgo(date) === 0
+    ? clock(date)
+    : (["", "Yesterday"][daysAgo(date)] ?? SHORT_DAY.format(date));
 }
