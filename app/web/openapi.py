@@ -186,7 +186,7 @@ def _success(answer: Answer, status: int) -> Json:
     }
     if answer.model is not None:
         described["content"] = {answer.media_type: {"schema": _ref(answer.model)}}
-    elif status != 204:
+    elif status not in (204, 304):
         described["content"] = {answer.media_type: {"schema": {}}}
     for media_type in answer.also:
         described["content"][media_type] = {"schema": {"type": "string"}}

@@ -89,11 +89,20 @@ def test_everything_a_page_names_is_served(edge: Edge) -> None:
             assert file.headers["X-Content-Type-Options"] == "nosniff"
             kind = {"js": "javascript", "css": "text/css", "svg": "image/svg"}
             assert kind[name.rsplit(".", 1)[1]] in file.content_type
-            file.close()
+            kept = {"If-None-Match": file.headers["ETag"]}
+            assert edge.client.get(name, headers=kept).status_code == 304
 
 
 def test_static_files_end_at_their_folder(edge: Edge) -> None:
-    for name in ("../routes.py", "..%2froutes.py", "%2e%2e/routes.py", "/etc/passwd", "", "chat"):
+    for name in (
+        "../routes.py",
+        "..%2froutes.py",
+        "%2e%2e/routes.py",
+        "/etc/passwd",
+        "",
+        "chat",
+        "%00",
+    ):
         assert edge.client.get(f"/static/{name}").status_code in (404, 308)
 
 
