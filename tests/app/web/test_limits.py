@@ -99,7 +99,3 @@ def test_memory_counts_names_apart() -> None:
         quota.take("a")
     assert caught.value.retry_after is not None
     assert 1 <= caught.value.retry_after <= 60
-
-
-def test_the_edge_survives_a_store_that_is_away(edge: Edge) -> None:
-    assert edge.client.get("/livez").status_code == 200
