@@ -10,7 +10,7 @@ import pytest
 from app.store.store import Store
 from app.telemetry import Metrics
 from app.web.limits import Exceeded, Memory, Quota, Shared
-from tests.app.web.helpers import Edge, Person, Script, assert_problem
+from tests.app.web.helpers import Person, Script, assert_problem
 
 AWAY = "redis://127.0.0.1:1"
 
