@@ -3,7 +3,7 @@
 import { byId, el, icon, said } from "../lib/dom.js";
 import { dateOf, full } from "../lib/time.js";
 import * as api from "./api.js";
-import { bar, heads, number, pairs, tag } from "./parts.js";
+import { bar, context, heads, number, pairs, tag } from "./parts.js";
 
 export class Explain {
   #form = byId("explain-form");
@@ -78,7 +78,6 @@ const panel = (title, ...children) =>
   el("section", { class: "panel", "aria-label": title }, el("h3", { text: title }), ...children);
 
 function spoken(found) {
-  const context = (found.context ?? []).map((text) => said(text, "p", { class: "context" }));
   const { reply } = found;
   const date = dateOf(reply.created_at);
   const line = el(
@@ -92,7 +91,12 @@ function spoken(found) {
     link(found.alternative, "Its alternative"),
     el("time", { class: "hint", datetime: date.toISOString(), text: full(date) }),
   );
-  return panel("What was said", ...context, said(reply.text, "p", { class: "response" }), line);
+  return panel(
+    "What was said",
+    ...context(found.context),
+    said(reply.text, "p", { class: "response" }),
+    line,
+  );
 }
 
 const link = (id, text) =>

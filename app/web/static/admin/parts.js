@@ -1,6 +1,6 @@
 // What the admin's views share: tags, bars, numbers.
 
-import { el } from "../lib/dom.js";
+import { el, said } from "../lib/dom.js";
 
 /** A number with three digits after the point, or a dash. */
 export const number = (value, digits = 3) =>
@@ -39,7 +39,7 @@ export function heads(mapping) {
   return entries.map(([name, value]) => bar(name.replaceAll("_", " "), value, number(value, 2)));
 }
 
-/** "chosen" and the like in the words of the page, a list of problems of an input. */
+/** What is wrong with an input: each problem, and the field it is in. */
 export function problems(error) {
   const items = error.errors?.length ? error.errors : [{ detail: error.message }];
   return el(
@@ -49,4 +49,17 @@ export function problems(error) {
       el("li", {}, pointer ? el("code", { text: pointer }) : null, ` ${detail}`),
     ),
   );
+}
+
+const SEEN = 2; // lines of a context that are shown unasked
+
+/** The last lines of a context, oldest first; what came before can be opened. */
+export function context(texts) {
+  const line = (text) => said(text, "p", { class: "context" });
+  const lines = texts ?? [];
+  const earlier = lines.slice(0, -SEEN);
+  const last = lines.slice(-SEEN).map(line);
+  if (!earlier.length) return last;
+  const summary = el("summary", { text: `${earlier.length} earlier` });
+  return [el("details", {}, summary, earlier.map(line)), ...last];
 }

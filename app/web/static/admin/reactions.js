@@ -3,9 +3,7 @@
 import { byId, el, icon, said } from "../lib/dom.js";
 import { brief, clock, dateOf, full } from "../lib/time.js";
 import * as api from "./api.js";
-import { heads, number, pairs, tag } from "./parts.js";
-
-const SEEN = 2; // lines of the context shown before "all of it"
+import { context, heads, number, pairs, tag } from "./parts.js";
 
 export class Reactions {
   #body = byId("events");
@@ -104,16 +102,8 @@ function reaction(event) {
 }
 
 function words(event) {
-  const context = event.context ?? [];
-  const line = (text) => said(text, "p", { class: "context" });
-  const earlier = context.slice(0, -SEEN);
-  const parts = [];
-  if (earlier.length)
-    parts.push(
-      el("details", {}, el("summary", { text: `${earlier.length} earlier` }), earlier.map(line)),
-    );
+  const parts = context(event.context);
   parts.push(
-    ...context.slice(-SEEN).map(line),
     event.response
       ? said(event.response, "p", { class: "response" })
       : el("p", { class: "hint", text: "Erased or expired." }),

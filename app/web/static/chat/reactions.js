@@ -50,8 +50,8 @@ export class Tools {
       { class: "tools" },
       this.more,
       this.row,
-      alternative ? this.#another(alternative) : null,
       this.chosen,
+      alternative ? this.#another(alternative) : null,
       this.note,
     );
     this.#paint();
