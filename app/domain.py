@@ -113,11 +113,13 @@ class FactChange:
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """One reacted reply of the person: its weight in -1…1 and its embedding, int8 (384 bytes)."""
+    """One reacted reply of the person: its weight in -1…1 and its embedding, a signed byte a
+    dimension, of the encoder of that version."""
 
     reply_id: str
     weight: float
     vector: bytes
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,6 @@ class UserContext:
     tastes: tuple[Taste, ...] = ()
     recent_replies: tuple[str, ...] = ()
     crisis: bool = False  # this conversation is marked: no jokes, no exploration, no experiments
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of the turns, oldest first, the message to answer last."""
-        return [turn.text for turn in self.turns]
 
 
 @dataclass(frozen=True, slots=True)

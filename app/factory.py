@@ -9,7 +9,7 @@ from flask import Flask
 
 from app import secrets
 from app.dialog.companion import Companion
-from app.errors import StartupError
+from app.errors import StartupError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.serving.engine import Engine
 from app.settings import Settings, load_settings
@@ -29,11 +29,12 @@ class Kindred:
         self.metrics = Metrics()
         self.store = Store.open(settings, self.metrics)
         try:
+            _plant_flags(self.store)
+            self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
             self.engine = Engine.open(settings, self.metrics)
         except BaseException:
             self.store.close()
             raise
-        _plant_flags(self.store)
         self.companion = Companion(self.store, self.engine, settings, self.metrics)
         self._open = True
 
@@ -46,9 +47,13 @@ class Kindred:
 
 
 def _plant_flags(store: Store) -> None:
-    """A store that never had a flag starts with the default ones; later they are its own."""
-    if store.flags.all().version == 0:
-        for key, definition in DEFAULT_FLAGS.items():
+    """A store starts with the default flags; whatever administrators made of them stays.
+
+    A default flag that was deleted comes back at the next start: the code behind it is there.
+    """
+    there = store.flags.all().definitions
+    for key, definition in DEFAULT_FLAGS.items():
+        if key not in there:
             store.flags.put(key, definition)
 
 
@@ -61,18 +66,19 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings = settings or load_settings()
         configure_logging(settings.log_level)
         kindred = Kindred(settings)
-    except StartupError as error:
+        app = Flask(__name__, static_folder=None)
+        app.extensions["kindred"] = kindred
+        register(app, services_of(kindred))
+    except (StartupError, StoreUnavailable) as error:
         print(f"kindred: {error.detail}", file=sys.stderr, flush=True)
         raise SystemExit(_BOOT_ERROR) from None
-    app = Flask(__name__, static_folder=None)
-    app.extensions["kindred"] = kindred
-    register(app, services_of(kindred))
     get_logger("factory").info("ready", versions=dict(kindred.engine.versions))
     return app
 
 
 def services_of(kindred: Kindred) -> Services:
     """What the web room is given."""
+    jwt_secret, admin_key = kindred.secrets
     return Services(
         settings=kindred.settings,
         metrics=kindred.metrics,
@@ -80,6 +86,6 @@ def services_of(kindred: Kindred) -> Services:
         companion=kindred.companion,
         engine_health=kindred.engine.health,
         body_timeout=gevent.Timeout,
-        jwt_secret=secrets.jwt_secret(kindred.settings),
-        admin_key=secrets.admin_key(kindred.settings),
+        jwt_secret=jwt_secret,
+        admin_key=admin_key,
     )

@@ -32,11 +32,6 @@ def jwt_secret(settings: Settings) -> str:
     return settings.jwt_secret or read_or_make(settings.var_dir / "jwt_secret")
 
 
-def master_key(settings: Settings) -> str:
-    """The key that wraps people's keys (a text; 256 bits of hash are taken from it)."""
-    return settings.master_key or read_or_make(settings.var_dir / "master_key")
-
-
 def read_or_make(path: Path) -> str:
     """The secret in a file; where there is none, a new one of 256 bits, mode 0600.
 

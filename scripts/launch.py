@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from app.errors import StartupError
 from app.secrets import admin_key_file
@@ -25,7 +27,7 @@ from models.checkpoint import ModelFileError, verify
 
 ROOT = Path(__file__).resolve().parent.parent
 _DISK_BYTES = 200 * 1024 * 1024
-_READY_SECONDS = 300.0
+_READY_SECONDS = 900.0  # as long as gunicorn lets a worker boot
 _GRACE_SECONDS = 35.0
 
 
@@ -60,14 +62,17 @@ def _workers(text: str) -> int:
 def main() -> int:
     """Check, start, wait for a signal, end what was started. Returns the exit status."""
     options = arguments()
+    alone: IO[str] | None = None
     redis: PrivateRedis | None = None
     server: subprocess.Popen[bytes] | None = None
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)  # a closed terminal ends all, too
     try:
         settings = load_settings()
         _check_disk(settings)
         _check_weights(settings)
         _check_port(options.host, options.port)
+        alone = _alone(settings)
         redis_url = settings.redis_url
         if not redis_url:
             redis = PrivateRedis(settings.var_dir)
@@ -87,10 +92,13 @@ def main() -> int:
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if server is not None:
             _end(server)
         if redis is not None:
             redis.stop()
+        if alone is not None:
+            alone.close()
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
@@ -113,6 +121,19 @@ def _check_disk(settings: Settings) -> None:
             f"KINDRED_VAR_DIR: only {free // 1024**2} MiB free at {settings.var_dir}; "
             f"{_DISK_BYTES // 1024**2} are needed"
         )
+
+
+def _alone(settings: Settings) -> IO[str]:
+    """The lock of `var_dir`, held while this launcher lives: two would end each other's Redis."""
+    file = (settings.var_dir / "serve.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StartupError(
+            f"KINDRED_VAR_DIR: another scripts/serve already runs on {settings.var_dir}"
+        ) from None
+    return file
 
 
 def _check_weights(settings: Settings) -> None:
@@ -184,12 +205,13 @@ def _url(options: argparse.Namespace) -> str:
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], options: argparse.Namespace) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end:
         if server.poll() is not None:
             raise StartupError("the server ended while starting: its last lines above say why")
         try:
-            with urllib.request.urlopen(f"{_url(options)}/readyz", timeout=5) as answer:
+            with direct.open(f"{_url(options)}/readyz", timeout=5) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from app.dialog import safety
 from app.dialog.features import Features
 from app.dialog.memory.recall import recall
 from app.domain import Candidate, Source, UserContext
@@ -112,6 +113,7 @@ def _retrieve(
 
 def _remember(context: UserContext) -> list[Candidate]:
     """Answers from what the person told, where the message asks for it."""
+    told = [fact for fact in context.facts if not safety.is_crisis(fact.sentence)]
     return [
         Candidate(
             candidate_id=f"m{i}",
@@ -122,5 +124,5 @@ def _remember(context: UserContext) -> list[Candidate]:
             retrieval_score=1.0,
             bias=RECALL_BONUS,
         )
-        for i, text in enumerate(recall(context.message.text, context.facts))
+        for i, text in enumerate(recall(context.message.text, told))
     ]

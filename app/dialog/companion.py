@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from app.dialog import policy, safety
+from app.dialog import policy, safety, screen
+from app.dialog.lines import CRISIS
 from app.dialog.personalize import taste_of
 from app.dialog.pipeline import ChatRequest, Pipeline
-from app.domain import Impression, ReactionEvent, ReactionKind, Reply, Slate, Taste
-from app.errors import Conflict, KindredError
+from app.domain import (
+    Candidate,
+    Impression,
+    ReactionEvent,
+    ReactionKind,
+    Reply,
+    Slate,
+    Source,
+    Speaker,
+    Taste,
+)
+from app.errors import Conflict, KindredError, NotFound, StoreUnavailable
 from app.serving.engine import Engine
 from app.settings import Settings
 from app.store import ids
@@ -18,6 +28,7 @@ from app.store.store import Store
 from app.telemetry import Metrics
 
 _TASTE_SECONDS = 1.0
+_LATEST = 50  # turns of the conversation that an alternative is screened against
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,9 @@ class Companion:
         Raises:
             Overloaded, and what `Pipeline.reply` raises.
         """
-        crisis = self.is_crisis(request.message)
-        with nullcontext() if crisis else self._engine.admission():
+        if self.is_crisis(request.message):
+            return self._care(request)
+        with self._engine.admission():
             return self._pipeline.reply(request)
 
     def alternative(self, user_id: str, reply_id: str) -> Reply:
@@ -64,7 +76,8 @@ class Companion:
         if parent.alternative is not None:
             return self._store.impressions.get(user_id, parent.alternative).reply
         shown = (*parent.slate.shown, *((parent.slate.chosen,) if parent.slate.chosen else ()))
-        candidate = policy.next_best(parent.slate.candidates, shown)
+        candidates = self._screened_now(user_id, parent)
+        candidate = policy.next_best(candidates, shown)
         if candidate is None:
             raise Conflict("There is no other reply to this message.")
         now = time.time()
@@ -79,6 +92,7 @@ class Companion:
         )
         slate = replace(
             parent.slate,
+            candidates=policy.certain(candidates, candidate),
             chosen=candidate.candidate_id,
             shown=shown,
             explored=False,
@@ -124,6 +138,35 @@ class Companion:
         recorded = impression.slate.chosen
         return Replay(chosen == recorded, chosen, text, recorded)
 
+    def _care(self, request: ChatRequest) -> Reply:
+        """A crisis is answered whatever is lost: a conversation that is gone, the store itself."""
+        try:
+            return self._pipeline.reply(request)
+        except NotFound:
+            return self._pipeline.reply(replace(request, conversation_id=None))
+        except StoreUnavailable:
+            self._metrics.failures.labels("crisis_unsaved").inc()
+        now = time.time()
+        unsaved = request.conversation_id or ids.near(ids.CONVERSATION, request.user_id, now)
+        return Reply(
+            reply_id=ids.near(ids.REPLY, request.user_id, now),
+            conversation_id=unsaved,
+            text=CRISIS,
+            source=Source.SAFETY,
+            degraded=True,
+            variants={},
+            created_at=now,
+        )
+
+    def _screened_now(self, user_id: str, parent: Impression) -> tuple[Candidate, ...]:
+        """The slate's candidates as this moment sees them: what was said since, a crisis since."""
+        conversation, page = self._store.contexts.conversation(
+            user_id, parent.reply.conversation_id, None, _LATEST
+        )
+        said = [v.turn.text for v in page.items if v.turn.speaker is Speaker.KINDRED]
+        moment = screen.Moment.of(parent.context[-1], said, crisis=conversation.crisis)
+        return screen.screen(parent.slate.candidates, moment)
+
     def _taste(self, impression: Impression, reaction: ReactionKind) -> Taste | None:
         """The taste of a reaction; a reaction is kept even when the encoder cannot tell it."""
         deadline = time.monotonic() + _TASTE_SECONDS
@@ -132,7 +175,8 @@ class Companion:
         except KindredError:
             self._metrics.failures.labels("taste").inc()
             return None
-        return taste_of(impression.reply.reply_id, reaction, vector)
+        version = self._engine.versions["encoder"]
+        return taste_of(impression.reply.reply_id, reaction, vector, version)
 
     def _count(self, event: ReactionEvent | None) -> None:
         if event is not None:

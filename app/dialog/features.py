@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from app.experiments.assignment import evaluate
 from app.store.flags import FlagSet
@@ -29,14 +30,14 @@ _SWITCHES = {
 
 
 def assign(flags: FlagSet, user_id: str, *, crisis: bool) -> Features:
-    """Evaluate every flag for a person; in a crisis nothing is tried out on anybody.
+    """Evaluate every flag for a person.
 
-    A flag that is disabled, missing or broken leaves the code's default.
+    A flag that is disabled, missing or broken leaves the code's default. In a crisis nothing is
+    tried out on anybody: switches still switch off, but machine text and exploration are off in
+    any case and no variant counts as shown.
     """
-    if crisis:
-        return Features(exploration=False)
     variants: dict[str, str] = {}
-    switches: dict[str, bool] = {}
+    switches: dict[str, Any] = {}
     for key, definition in flags.definitions.items():
         evaluation = evaluate(definition, key, {"targetingKey": user_id})
         if evaluation.variant is None:
@@ -44,4 +45,6 @@ def assign(flags: FlagSet, user_id: str, *, crisis: bool) -> Features:
         variants[key] = evaluation.variant
         if key in _SWITCHES and isinstance(evaluation.value, bool):
             switches[_SWITCHES[key]] = evaluation.value
-    return Features(**switches, variants=variants)
+    if crisis:
+        return replace(Features(), **{**switches, "generator": False, "exploration": False})
+    return replace(Features(variants=variants), **switches)

@@ -19,19 +19,22 @@ _INT8 = 127.0
 _COMMON_LIKENESS = 0.15
 
 
-def taste_of(reply_id: str, reaction: ReactionKind, vector: Vector) -> Taste:
+def taste_of(reply_id: str, reaction: ReactionKind, vector: Vector, encoder: str) -> Taste:
     """The taste that one reaction tells; `vector` is the reply's unit vector (dimension,)."""
     quantised = np.clip(np.rint(vector * _INT8), -_INT8, _INT8).astype(np.int8)
-    return Taste(reply_id, reaction.weight, quantised.tobytes())
+    return Taste(reply_id, reaction.weight, quantised.tobytes(), encoder)
 
 
-def biases(tastes: Sequence[Taste], vectors: Mapping[str, Vector]) -> dict[str, float]:
+def biases(
+    tastes: Sequence[Taste], vectors: Mapping[str, Vector], encoder: str
+) -> dict[str, float]:
     """How a person's taste pulls each candidate, -BIAS_SHARE…BIAS_SHARE by candidate id.
 
     Each reacted reply pulls with its weight and its cosine likeness to the candidate; the mean
     over the replies that are alike at all is what counts, so that many reactions sharpen taste
-    rather than add up without bound.
+    rather than add up without bound. Vectors of another encoder tell nothing and are passed over.
     """
+    tastes = [taste for taste in tastes if taste.encoder == encoder]
     if not tastes or not vectors:
         return {}
     liked = np.stack([np.frombuffer(taste.vector, dtype=np.int8) for taste in tastes]) / _INT8

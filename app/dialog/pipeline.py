@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from app.dialog import candidates, policy, rank, safety, screen
@@ -11,7 +12,8 @@ from app.dialog.deadlines import Deadlines
 from app.dialog.features import Features, assign
 from app.dialog.lines import fallback
 from app.dialog.memory import facts
-from app.domain import Impression, Reply, Slate, Source, Speaker, UserContext
+from app.domain import FactChange, Impression, Reply, Slate, Source, Speaker, UserContext
+from app.errors import StoreUnavailable
 from app.serving.engine import Engine
 from app.settings import Settings
 from app.store import ids
@@ -71,8 +73,11 @@ class Pipeline:
         context = begun.context
         try:
             return self._answer(context, request, timer, deadlines)
+        except StoreUnavailable:
+            raise  # nobody to tell; the attempt's lease ends by itself
         except BaseException:
-            self._store.contexts.abandon(context, request.keys)
+            with suppress(StoreUnavailable):
+                self._store.contexts.abandon(context, request.keys)
             raise
 
     def _answer(
@@ -81,13 +86,13 @@ class Pipeline:
         alarm = safety.screen(context.message.text, in_crisis=context.crisis)
         crisis = context.crisis or (alarm is not None and alarm.crisis)
         features = assign(self._store.flags.current(), context.user_id, crisis=crisis)
-        change = facts.learn(context.message, context.facts)
+        change = self._learn(context, features, alarm)
         context = facts.applied(context, change)
         if alarm is not None:
             slate, text, source = self._empty_slate(features), alarm.text, Source.SAFETY
         else:
             slate, text, source = self._choose(context, features, timer, deadlines, crisis)
-        impression = self._impression(context, slate, text, source)
+        impression = self._impression(context, features, slate, text, source)
         with timer.stage("finish"):
             reply = self._store.contexts.finish(
                 FinishRequest(
@@ -101,6 +106,15 @@ class Pipeline:
             )
         self._count(reply, slate)
         return reply
+
+    def _learn(
+        self, context: UserContext, features: Features, alarm: safety.Alarm | None
+    ) -> FactChange:
+        """What the message tells of the person; what they ask to forget is forgotten always."""
+        change = facts.learn(context.message, context.facts)
+        if alarm is not None or not features.facts:
+            return FactChange(forgotten=change.forgotten)
+        return change
 
     def _choose(
         self,
@@ -158,7 +172,7 @@ class Pipeline:
         )
 
     def _impression(
-        self, context: UserContext, slate: Slate, text: str, source: Source
+        self, context: UserContext, features: Features, slate: Slate, text: str, source: Source
     ) -> Impression:
         now = time.time()
         reply = Reply(
@@ -176,7 +190,7 @@ class Pipeline:
             turn_id=context.message.turn_id,
             context=tuple(dialog_of(context)),
             slate=slate,
-            facts=tuple(fact.text for fact in context.facts),
+            facts=tuple(fact.text for fact in context.facts) if features.facts else (),
         )
 
     def _count(self, reply: Reply, slate: Slate) -> None:

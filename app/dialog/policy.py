@@ -61,6 +61,11 @@ def next_best(candidates: Iterable[Candidate], shown: Iterable[str]) -> Candidat
     return max(fit, key=_merit, default=None)
 
 
+def certain(candidates: Iterable[Candidate], chosen: Candidate) -> tuple[Candidate, ...]:
+    """The candidates with the propensities of a choice that left nothing to chance."""
+    return _choice(tuple(candidates), chosen, {chosen.candidate_id: 1.0}, explored=False).candidates
+
+
 def _merit(candidate: Candidate) -> tuple[float, float, str]:
     score = candidate.score if candidate.score is not None else float("-inf")
     return (score, candidate.retrieval_score or 0.0, candidate.candidate_id)

@@ -67,4 +67,4 @@ def _taste(
         vectors |= {c.candidate_id: v for c, v in zip(missing, found, strict=True)}
     except KindredError:
         pass  # those that have a vector are still biased
-    return biases(context.tastes, vectors)
+    return biases(context.tastes, vectors, engine.versions["encoder"])

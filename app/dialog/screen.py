@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from app.dialog.likeness import near, plain, resemblance, shingles
+from app.dialog.safety import is_crisis
 from app.domain import Candidate, Source
 
 OFFENSIVE_LIMIT = 0.5
@@ -36,8 +37,9 @@ _HUMAN = re.compile(
     r"\bmy (?:wife|husband|boyfriend|girlfriend|mom|mum|mother|dad|father|parents|son|daughter|"
     r"kids?|children|sister|brother|family|grand(?:ma|pa|mother|father)|uncle|aunt|cousin|boss|"
     r"job|house|home|car|dog|cat|school|friends?|birthday|childhood|body)\b|"
-    r"\bwhen i was (?:a |in |young|little|\w+ years)|\bi (?:live|grew up|work|went|ate|drove|"
-    r"drive|moved|visited|bought|graduated|married|cooked|played|used to|"
+    r"\bi'?m from\b|\bwhen i was (?:a |in |young|little|\w+ years)|"
+    r"\bi (?:live|grew up|work|went|ate|drove|drive|moved|visited|bought|graduated|married|"
+    r"cooked|played|used to|"
     r"have (?:a |an |two |three )?"
     r"(?:dog|cat|kid|kids|son|daughter|brother|sister|wife|husband|child|children|pet|pets))\b",
     re.IGNORECASE,
@@ -50,9 +52,16 @@ _ADVICE = re.compile(
     r"diagnos\w+ you)\b",
     re.IGNORECASE,
 )
+_HARM = re.compile(
+    r"\b(?:(?:kill|hurt|cut|hang) your ?sel(?:f|ves)|end your life|better off dead|"
+    r"(?:nobody|no one) (?:would|will) (?:miss|care about) you|"
+    r"(?:take|swallow) (?:more|all|some)\b.{0,20}\bpills|(?:cutting|starving) (?:helps|works))\b",
+    re.IGNORECASE,
+)
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*\s*$")
 _TEXT_RULES = (
     ("offensive", _SLURS),
+    ("harm", _HARM),
     ("sexual", _SEXUAL),
     ("human-claim", _HUMAN),
     ("personal-data", _PERSONAL_DATA),
@@ -103,8 +112,11 @@ def _standing(candidate: Candidate) -> tuple[float, float]:
 
 def _reasons(candidate: Candidate, line: frozenset[str], moment: Moment) -> Iterable[str]:
     generated = candidate.source is not Source.RETRIEVAL
-    if generated:
+    if generated or candidate.origin.get("memory"):  # what people tell is nobody's reviewed text
         yield from (name for name, rule in _TEXT_RULES if rule.search(candidate.text))
+        if is_crisis(candidate.text):
+            yield "harm"
+    if generated:
         if candidate.score is None:
             yield "unscored"
         if _broken(candidate.text):

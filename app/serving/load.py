@@ -90,8 +90,11 @@ def decide(rung: Rung, load: Load, limits: Limits, now: float) -> tuple[Rung, Pl
     holds = _highest(rungs, load, limits, 1.0)
     if holds < level:
         rung = Rung(holds, now)
-    elif now - rung.since >= RISE_SECONDS and _highest(rungs, load, limits, RISE_HEADROOM) > level:
-        rung = Rung(level + 1, now)
+    elif steps := int((now - rung.since) / RISE_SECONDS):
+        # A rung a quarter of a second, asked or not: a quiet hour must not keep N down.
+        ceiling = _highest(rungs, load, limits, RISE_HEADROOM)
+        if ceiling > level:
+            rung = Rung(min(level + steps, ceiling), now)
     if limits.pinned is not None:
         return rung, Plan(min(limits.pinned, limits.n_max), limits.new_tokens)
     return rung, rungs[rung.level]

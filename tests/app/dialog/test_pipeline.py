@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from app.errors import (
     KindredError,
     NotFound,
     Overloaded,
+    StoreUnavailable,
     Unauthenticated,
 )
 from app.experiments.defaults import DEFAULT_FLAGS
@@ -98,10 +100,15 @@ def test_an_alternative_is_the_next_best_and_a_retry_gets_it_again(
     assert companion.alternative(person.user_id, reply.reply_id) == other
     assert other.text != reply.text
     assert companion.replay(other.reply_id).same
+    shown = store.impressions.find(other.reply_id).slate
+    assert [c.propensity for c in shown.candidates if c.candidate_id == shown.chosen] == [1.0]
+    assert sum(c.propensity for c in shown.candidates) == 1.0
     seen = {reply.text, other.text}
-    candidates = store.impressions.find(reply.reply_id).slate.candidates
-    for _ in range(sum(not c.filters for c in candidates) - 2):
-        other = companion.alternative(person.user_id, other.reply_id)
+    for _ in range(len(shown.candidates)):
+        try:
+            other = companion.alternative(person.user_id, other.reply_id)
+        except Conflict:
+            break
         assert other.text not in seen
         seen.add(other.text)
     with pytest.raises(Conflict):
@@ -119,7 +126,11 @@ def test_the_alternative_is_what_stands_in_the_context(
     assert impression.context == ("hello there", other.text, "go on")
 
 
-def test_a_crisis_is_answered_first_and_marks_the_conversation(say: Say, store: Store) -> None:
+def test_a_crisis_is_answered_first_and_marks_the_conversation(
+    say: Say, store: Store, companion: Companion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = companion._pipeline._settings.model_copy(update={"exploration": 0.5})
+    monkeypatch.setattr(companion._pipeline, "_settings", settings)
     reply = say("i want to kill myself")
     assert reply.source is Source.SAFETY
     assert "988" in reply.text
@@ -128,10 +139,61 @@ def test_a_crisis_is_answered_first_and_marks_the_conversation(say: Say, store: 
     slate = store.impressions.find(after.reply_id).slate
     assert after.variants == {}
     assert slate.exploration == 0.0
-    chosen = slate.candidate(slate.chosen)
-    assert chosen is None or chosen.source is Source.RETRIEVAL
-    elsewhere = say("hello")
+    assert slate.n == 0
+    assert slate.candidates
+    assert all(c.source is Source.RETRIEVAL for c in slate.candidates)
+    elsewhere = store.impressions.find(say("hello").reply_id).slate
     assert elsewhere.variants != {}
+    assert elsewhere.exploration == 0.5
+
+
+def test_an_explored_choice_is_replayed_from_the_store(
+    say: Say, store: Store, companion: Companion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = companion._pipeline._settings.model_copy(update={"exploration": 0.5})
+    monkeypatch.setattr(companion._pipeline, "_settings", settings)
+    ids = [say(line).reply_id for line in ("hello", "i am tired", "what is new", "good night")]
+    for reply_id in ids:
+        slate = store.impressions.find(reply_id).slate
+        assert sum(c.propensity for c in slate.candidates) == pytest.approx(1.0)
+        assert companion.replay(reply_id).same
+
+
+def test_after_a_crisis_an_alternative_is_screened_anew(
+    say: Say, companion: Companion, person: Person, store: Store
+) -> None:
+    reply = say("tell me a joke")
+    say("i want to die", reply.conversation_id)
+    try:
+        other = companion.alternative(person.user_id, reply.reply_id)
+    except Conflict:
+        return
+    slate = store.impressions.find(other.reply_id).slate
+    chosen = slate.candidate(slate.chosen)
+    assert chosen is not None
+    assert chosen.source is Source.RETRIEVAL
+    assert not {"kind:joke", "feeling:playful"} & set(chosen.tags)
+
+
+def test_a_crisis_is_answered_though_the_store_or_the_conversation_is_gone(
+    say: Say, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = say("hello").conversation_id[:-4] + "zzzz"
+    reply = say("i want to die", gone)
+    assert reply.source is Source.SAFETY
+    assert reply.conversation_id != gone
+
+    def away(*args: object, **kwargs: object) -> object:
+        raise StoreUnavailable("away")
+
+    for step in ("finish", "begin"):
+        monkeypatch.setattr(store.contexts, step, away)
+        reply = say("i want to die")
+        assert reply.source is Source.SAFETY
+        assert reply.degraded
+        assert "988" in reply.text
+    with pytest.raises(StoreUnavailable):
+        say("hello")
 
 
 def test_facts_are_learned_recalled_and_forgotten(say: Say, store: Store, person: Person) -> None:
@@ -143,15 +205,36 @@ def test_facts_are_learned_recalled_and_forgotten(say: Say, store: Store, person
     assert store.profile.facts(person.user_id) == []
 
 
-def test_facts_reach_the_prompt_only_where_the_flag_is_on(say: Say, store: Store) -> None:
+def test_facts_reach_prompt_and_ranking_only_where_the_flag_is_on(
+    say: Say, store: Store, engine: Engine, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    generate, score = engine.generate, engine.score
+
+    def spy_generate(turns: Any, facts: Any, **options: Any) -> Any:
+        seen.append(list(facts))
+        return generate(turns, facts, **options)
+
+    def spy_score(turns: Any, texts: Any, facts: Any, deadline: float) -> Any:
+        seen.append(list(facts))
+        return score(turns, texts, facts, deadline)
+
+    monkeypatch.setattr(engine, "generate", spy_generate)
+    monkeypatch.setattr(engine, "score", spy_score)
     say("i love hiking")
+    assert seen
+    assert all(any("hiking" in fact for fact in facts) for facts in seen)
     definition = dict(DEFAULT_FLAGS["personal-facts"])
-    off = next(name for name, value in definition["variants"].items() if value is False)
-    store.flags.put("personal-facts", {**definition, "defaultVariant": off})
-    reply = say("what do you know about me?")
-    assert reply.variants["personal-facts"] == off
-    slate = store.impressions.find(reply.reply_id).slate
-    assert not any(c.origin.get("memory") for c in slate.candidates)
+    store.flags.put("personal-facts", {**definition, "defaultVariant": "off"})
+    seen.clear()
+    reply = say("i love jazz. what do you know about me?")
+    assert reply.variants["personal-facts"] == "off"
+    assert seen
+    assert all(facts == [] for facts in seen)
+    impression = store.impressions.find(reply.reply_id)
+    assert impression.facts == ()
+    assert not any(c.origin.get("memory") for c in impression.slate.candidates)
+    assert [f.value for f in store.profile.facts(person.user_id)] == ["hiking"]
 
 
 def test_a_toggled_flag_changes_the_next_reply(say: Say, store: Store) -> None:
@@ -185,7 +268,7 @@ def test_a_reaction_becomes_taste_and_biases_the_next_scores(
     assert all(c.bias == 0 for c in slate.candidates)
 
 
-def test_without_generator_and_reranker_the_reviewed_bank_answers(
+def test_without_the_reranker_the_reviewed_bank_answers(
     say: Say, engine: Engine, monkeypatch: pytest.MonkeyPatch, store: Store
 ) -> None:
     def late(*args: object, **kwargs: object) -> object:
@@ -197,7 +280,9 @@ def test_without_generator_and_reranker_the_reviewed_bank_answers(
     assert reply.degraded
     assert reply.source is Source.RETRIEVAL
     assert slate.late == ("rank",)
-    assert all(c.filters for c in slate.candidates if c.source is Source.GENERATOR)
+    generated = [c for c in slate.candidates if c.source is Source.GENERATOR]
+    assert generated
+    assert all("unscored" in c.filters for c in generated)
 
 
 def test_with_no_model_at_all_a_plain_line_answers(

@@ -31,6 +31,11 @@ def reasons(candidate: Candidate, at: Moment | None = None) -> tuple[str, ...]:
         ("I'm a real person, you know.", "human-claim"),
         ("My wife and I love that place.", "human-claim"),
         ("I grew up near the sea, it was lovely.", "human-claim"),
+        ("You should kill your self.", "harm"),
+        ("you would be better off dead", "harm"),
+        ("Nobody would miss you.", "harm"),
+        ("i want to die", "harm"),
+        ("I'm from Ohio and love it.", "human-claim"),
         ("write me at someone@example.com please", "personal-data"),
         ("call me on +1 202 555 0100 tonight", "personal-data"),
         ("just take 200 mg and go to bed", "advice"),
@@ -58,6 +63,14 @@ def test_good_text_passes(text: str) -> None:
 
 def test_generated_text_without_a_score_never_goes_out() -> None:
     assert reasons(generated("What made you smile today?", score=None)) == ("unscored",)
+
+
+def test_what_people_told_is_screened_as_machine_text_is() -> None:
+    told = Candidate(
+        "m0", "Your dog is called Whore.", Source.RETRIEVAL, origin={"memory": True}, score=0.9
+    )
+    assert "offensive" in reasons(told)
+    assert reasons(told.with_(text="Your dog is called Rex, you told me.")) == ()
 
 
 def test_the_offensive_head_keeps_generated_text_back() -> None:
