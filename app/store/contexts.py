@@ -244,16 +244,12 @@ class Contexts:
         if not dropped:
             return
         keys = PersonKeys(user_id)
-        names = [
-            name
-            for item in dropped
-            for name in (keys.conversation(item.decode()), keys.turns(item.decode()))
-        ]
+        listed = [item.decode() for item in dropped]
+        names = [keys.conversations, keys.owned]
+        for conversation_id in listed:
+            names += [keys.conversation(conversation_id), keys.turns(conversation_id)]
         try:
-            with self._core.client.pipeline() as pipe:
-                pipe.unlink(*names)
-                pipe.zrem(keys.owned, *names)
-                pipe.execute()
+            self._core.client.run("drop", names, listed)
         except StoreUnavailable:
             return
 

@@ -55,6 +55,10 @@ class Chat:
     def user_id(self) -> str:
         return self.person.user_id
 
+    @staticmethod
+    def texts(context: UserContext) -> list[str]:
+        return [turn.text for turn in context.turns]
+
     def begin(
         self,
         text: str = "hi there",
@@ -86,7 +90,7 @@ class Chat:
             ),
             user_id=self.user_id,
             turn_id=context.message.turn_id,
-            context=tuple(context.texts),
+            context=tuple(self.texts(context)),
             slate=Slate(candidates, "a", 7, **slate),
         )
 

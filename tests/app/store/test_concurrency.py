@@ -83,6 +83,28 @@ def test_one_request_sent_many_times_at_once_is_answered_once(chat: Any) -> None
     check_history(chat.turns(reply.conversation_id), ["hi"])
 
 
+def test_a_conversation_used_while_it_falls_off_the_list_stays(
+    chat_with: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = chat_with(conversations_max=2)
+    oldest = chat.say("one").conversation_id
+    clock.tick()
+    chat.say("two")
+    clock.tick()
+    drop = chat.store.contexts._drop
+
+    def drop_late(user_id: str, dropped: list[bytes]) -> None:
+        monkeypatch.undo()
+        chat.begin("still here", oldest)  # the other device, between the two steps of this one
+        drop(user_id, dropped)
+
+    monkeypatch.setattr(chat.store.contexts, "_drop", drop_late)
+    chat.begin("three")
+    assert [view.turn.text for view in chat.turns(oldest)] == ["one", "hello", "still here"]
+    listed = chat.store.contexts.conversations(chat.user_id, None, 10).items
+    assert oldest in [conversation.conversation_id for conversation in listed]
+
+
 steps = st.tuples(
     st.sampled_from(["begin", "finish", "late finish", "abandon", "wait"]), st.integers(0, 3)
 )

@@ -99,7 +99,7 @@ def test_begin(lossy_chat: Any, line: LossyLine, clock: Any) -> None:
         lossy_chat.begin("hi", keys=("m:1",))
     clock.tick(31)
     context = lossy_chat.begin("hi", keys=("m:1",)).context
-    assert context.texts == ["hi"]
+    assert lossy_chat.texts(context) == ["hi"]
     lossy_chat.finish(context, keys=("m:1",))
     assert len(lossy_chat.turns(context.conversation_id)) == 2
     listed = lossy_chat.store.contexts.conversations(lossy_chat.user_id, None, 5).items

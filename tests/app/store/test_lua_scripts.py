@@ -35,7 +35,7 @@ def test_a_script_documents_what_it_takes_and_gives(name: str) -> None:
 
 
 def test_every_operation_touches_one_slot_and_every_script_is_used(
-    store: Any, chat: Any, monkeypatch: pytest.MonkeyPatch
+    store: Any, chat: Any, chat_with: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: dict[str, set[int]] = {}
     run, run_many = RedisClient.run, RedisClient.run_many
@@ -58,6 +58,9 @@ def test_every_operation_touches_one_slot_and_every_script_is_used(
     monkeypatch.setattr(RedisClient, "run_many", spy_many)
 
     store.people.create()
+    few = chat_with(conversations_max=1)
+    few.say("this one goes")
+    few.say("when this one comes")
     context = chat.begin("hi", keys=("m:1", "k:2")).context
     store.contexts.abandon(context, ("m:1", "k:2"))
     reply = chat.finish(context, keys=("m:1", "k:2"))

@@ -87,7 +87,7 @@ def test_the_same_text_is_there_for_its_person(chat: Any) -> None:
     context = chat.begin("more", reply.conversation_id).context
     assert context.facts[0].slot == f"taste:{CANARY}"
     assert context.tastes[0].vector == CANARY.encode() * 10
-    assert context.texts[0] == f"{CANARY} said"
+    assert chat.texts(context)[0] == f"{CANARY} said"
 
 
 def test_erasing_leaves_a_tombstone_and_nothing_else(

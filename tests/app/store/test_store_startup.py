@@ -92,7 +92,7 @@ def test_over_tcp_it_is_the_same_store(
     store = Store.open(settings.model_copy(update={"redis_url": url}), metrics)
     assert store.url == url
     other = type(chat)(store, chat.clock)
-    assert other.begin("hi", keys=("m:1",)).context.texts == ["hi"]
+    assert other.texts(other.begin("hi", keys=("m:1",)).context) == ["hi"]
     store.close()
 
 
