@@ -42,11 +42,15 @@ class BeginRequest:
     text: str
     keys: tuple[str, ...] = ()
     fingerprint: str = ""  # of the request's body
+    crisis: bool = False  # marks the conversation at once, whatever becomes of the answer
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The context to answer, or the reply that was already given."""
+    """The context to answer, or the reply that was already given.
+
+    `context.crisis` says what was marked before this message; its own mark is kept all the same.
+    """
 
     context: UserContext
     stored: Reply | None = None
@@ -202,6 +206,7 @@ class Contexts:
             settings.turns_max,
             settings.turn_tokens_max,
             settings.conversations_max,
+            int(request.crisis),
         ]
         names = [
             keys.person,
@@ -233,7 +238,7 @@ class Contexts:
             facts=tuple(profile.open_facts(self._core, cipher, user_id, facts[1::2])),
             tastes=tuple(profile.open_tastes(self._core, cipher, user_id, tastes)),
             recent_replies=tuple(profile.open_lines(self._core, cipher, user_id, recent)),
-            crisis=crisis == b"1",
+            crisis=bool(crisis),
         )
 
     def _drop(self, user_id: str, dropped: list[bytes]) -> None:

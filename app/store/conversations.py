@@ -137,5 +137,5 @@ def _conversation(
         turns=int(fields[b"seq"]),
         last_text=text,
         feeling=Feeling(feeling.decode()) if feeling else None,
-        crisis=fields.get(b"crisis") == b"1",
+        crisis=b"crisis" in fields,
     )

@@ -5,8 +5,8 @@
 -- ARGV: 1 now (Unix seconds), 2 generation, 3 user id, 4 conversation id, 5 '1' for a new
 --       conversation, 6 turn tail ('<turn id> <sealed turn>'), 7 tokens, 8 fingerprint,
 --       9 lease (seconds), 10 ttl, 11 person ttl, 12 idempotency ttl (seconds),
---       13 turns_max, 14 tokens_max, 15 conversations_max
--- Returns: {'ok', turn id, crisis, turns, facts, tastes, recent, conversations dropped}
+--       13 turns_max, 14 tokens_max, 15 conversations_max, 16 '1' where the message is a crisis
+-- Returns: {'ok', turn id, whether a crisis was marked before, turns, facts, tastes, recent, conversations dropped}
 --       {'unauthenticated'}, {'not-found'}, {'mismatch'}, {'in-flight', lease},
 --       {'stored', sealed answer}, {'elsewhere', conversation id}: call again with that one, the
 --       turn was saved there
@@ -49,6 +49,11 @@ if not saved then
     redis.call('HSET', KEYS[3], 'user', ARGV[3], 'created', now)
   end
 end
+-- A message that marks the conversation is not its own past, however often it is retried.
+local marked = redis.call('HGET', KEYS[3], 'crisis')
+if ARGV[16] == '1' and not marked then
+  redis.call('HSET', KEYS[3], 'crisis', turn_id)
+end
 redis.call('HSET', KEYS[3], 'updated', now)
 redis.call('ZADD', KEYS[2], now, ARGV[4])
 for _, key in ipairs(records) do
@@ -78,7 +83,7 @@ expire(ARGV[10], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7])
 expire(ARGV[11], KEYS[1])
 
 return {
-  'ok', turn_id, redis.call('HGET', KEYS[3], 'crisis') or '0',
+  'ok', turn_id, marked and marked ~= turn_id and 1 or 0,
   redis.call('LRANGE', KEYS[4], 0, -1), redis.call('HGETALL', KEYS[5]),
   redis.call('HGETALL', KEYS[6]), redis.call('LRANGE', KEYS[7], 0, -1), dropped,
 }

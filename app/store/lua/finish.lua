@@ -29,7 +29,7 @@ end
 
 show(KEYS, ARGV)
 if ARGV[22] == '1' then
-  redis.call('HSET', KEYS[3], 'crisis', '1')
+  redis.call('HSETNX', KEYS[3], 'crisis', ARGV[5])
 end
 local position, forgotten = 25, tonumber(ARGV[24])
 for i = position, position + forgotten - 1 do

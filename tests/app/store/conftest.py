@@ -65,9 +65,10 @@ class Chat:
         conversation: str | None = None,
         keys: tuple[str, ...] = (),
         fingerprint: str = "body",
+        crisis: bool = False,
     ) -> Begun:
         request = BeginRequest(
-            self.user_id, self.person.generation, conversation, text, keys, fingerprint
+            self.user_id, self.person.generation, conversation, text, keys, fingerprint, crisis
         )
         return self.store.contexts.begin(request)
 

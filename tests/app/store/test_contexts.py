@@ -189,6 +189,19 @@ def test_a_crisis_marks_the_conversation_for_good(chat: Any) -> None:
     assert sorted(marked) == [False, True]
 
 
+def test_a_crisis_is_marked_when_it_is_said_and_not_only_when_it_is_answered(
+    chat: Any, clock: Any
+) -> None:
+    begun = chat.begin("I want to end it", keys=KEYS, crisis=True).context
+    assert not begun.crisis  # nothing was marked before
+    found, _ = chat.store.contexts.conversation(chat.user_id, begun.conversation_id, None, 1)
+    assert found.crisis
+    clock.tick(31)
+    assert not chat.begin("I want to end it", keys=KEYS, crisis=True).context.crisis
+    assert chat.begin("and now?", begun.conversation_id).context.crisis
+    assert chat.begin("again", begun.conversation_id, crisis=True).context.crisis
+
+
 def _fact(name: str, slot: str, value: str, now: float) -> Fact:
     return Fact(name, slot, "likes", value, f"I like {value}.", f"i like {value}", "t", now)
 
