@@ -72,7 +72,8 @@ class Reactions:
         """Set or replace the reaction; None where it was the same already.
 
         The same reaction without a comment leaves the earlier comment; another reaction replaces
-        both. `taste` replaces what the reply said of the person's taste.
+        both. `taste` replaces what the reply said of the person's taste; without one (the encoder
+        was late) another reaction deletes it, and the same one keeps it, or adds it once it is told.
 
         Raises:
             NotFound: the person was shown no such reply.

@@ -16,6 +16,11 @@ end
 local reaction, previous = ARGV[5], shown[2] or NONE
 -- The same tap again, with the same comment or none, says nothing new.
 if reaction == previous and (ARGV[7] == NONE or ARGV[7] == (shown[3] or NONE)) then
+  -- It may bring the taste that was missing: the encoder was late the first time.
+  if reaction ~= NONE and ARGV[8] ~= NONE and redis.call('HSETNX', KEYS[3], ARGV[4], ARGV[8]) == 1 then
+    bound(KEYS[3], ARGV[12])
+    expire(ARGV[9], KEYS[3])
+  end
   return { 'unchanged' }
 end
 local action = 'replaced'
@@ -41,7 +46,7 @@ end
 if ARGV[8] ~= NONE then
   redis.call('HSET', KEYS[3], ARGV[4], ARGV[8])
   bound(KEYS[3], ARGV[12])
-else
+elseif reaction ~= previous then  -- what the reply said of the taste no longer holds
   redis.call('HDEL', KEYS[3], ARGV[4])
 end
 own(KEYS[4], ARGV[1], ARGV[9], KEYS[2])

@@ -94,6 +94,27 @@ def test_tastes_follow_the_reactions(chat: Any, clock: Any) -> None:
     assert chat.begin("c").context.tastes == ()
 
 
+def test_a_comment_added_without_an_embedding_keeps_the_taste(chat: Any) -> None:
+    reply = chat.say("a")
+    react = chat.store.reactions.react
+    react(chat.user_id, reply.reply_id, LOVE, None, taste(reply.reply_id))
+    assert react(chat.user_id, reply.reply_id, LOVE, "so kind") is not None
+    assert chat.begin("b").context.tastes == (taste(reply.reply_id),)
+
+
+def test_the_same_reaction_again_brings_the_taste_that_was_missing(chat: Any) -> None:
+    reply = chat.say("a")
+    react = chat.store.reactions.react
+    react(chat.user_id, reply.reply_id, LOVE)
+    for weight in (1.0, 0.5):  # the second finds one and leaves it
+        repeated = taste(reply.reply_id, weight)
+        assert react(chat.user_id, reply.reply_id, LOVE, None, repeated) is None
+        assert chat.begin("b").context.tastes == (taste(reply.reply_id),)
+    chat.store.reactions.retract(chat.user_id, reply.reply_id)
+    assert chat.store.reactions.retract(chat.user_id, reply.reply_id) is None
+    assert chat.begin("c").context.tastes == ()
+
+
 def test_the_oldest_tastes_go_first(chat_with: Any, clock: Any) -> None:
     chat = chat_with(tastes_max=3)
     replies = []
