@@ -114,12 +114,22 @@ def to_fact(record: Record) -> Fact:
 def from_taste(taste: Taste) -> Record:
     """A taste; the vector in base64."""
     vector = base64.b64encode(taste.vector).decode("ascii")
-    return {"reply": taste.reply_id, "weight": taste.weight, "vector": vector}
+    return {
+        "reply": taste.reply_id,
+        "weight": taste.weight,
+        "vector": vector,
+        "encoder": taste.encoder,
+    }
 
 
 def to_taste(record: Record) -> Taste:
-    """The taste back."""
-    return Taste(record["reply"], record["weight"], base64.b64decode(record["vector"]))
+    """The taste back; one kept before encoders were named has none."""
+    return Taste(
+        reply_id=record["reply"],
+        weight=record["weight"],
+        vector=base64.b64decode(record["vector"]),
+        encoder=record.get("encoder", ""),
+    )
 
 
 def from_reply(reply: Reply) -> Record:

@@ -16,7 +16,7 @@ LOVE, FUNNY, DOWN = ReactionKind.LOVE, ReactionKind.FUNNY, ReactionKind.DOWNVOTE
 
 
 def taste(reply_id: str, weight: float = 1.0) -> Taste:
-    return Taste(reply_id, weight, bytes(range(128)) * 3)
+    return Taste(reply_id, weight, bytes(range(128)) * 3, "encoder-7")
 
 
 def log(chat: Any) -> list[Any]:

@@ -51,7 +51,9 @@ facts = st.builds(
     turn_id=names,
     created_at=numbers,
 )
-tastes = st.builds(Taste, reply_id=names, weight=numbers, vector=st.binary(max_size=384))
+tastes = st.builds(
+    Taste, reply_id=names, weight=numbers, vector=st.binary(max_size=384), encoder=names
+)
 replies = st.builds(
     Reply,
     reply_id=names,
@@ -123,6 +125,12 @@ def test_facts(fact: Fact) -> None:
 @given(tastes)
 def test_tastes(taste: Taste) -> None:
     assert records.to_taste(through(records.from_taste(taste))) == taste
+
+
+def test_a_taste_kept_before_encoders_were_named_has_none() -> None:
+    record = records.from_taste(Taste("r", 1.0, b"v", "encoder-7"))
+    del record["encoder"]
+    assert records.to_taste(through(record)) == Taste("r", 1.0, b"v", "")
 
 
 @given(impressions)
