@@ -99,7 +99,7 @@ class Contexts:
             conversation_id = answer[1].decode()
             answer = self._begin(request, cipher, conversation_id, turn, new=False)
         if answer[0] == b"stored":
-            stored = impressions.open_answer(cipher, request.user_id, answer[1])
+            stored = impressions.open_answer(self._core, cipher, request.user_id, answer[1])
             context = UserContext(request.user_id, stored.conversation_id, turn, (turn,))
             return Begun(context, stored)
         if answer[0] != b"ok":
@@ -134,7 +134,7 @@ class Contexts:
         names += [keys.facts, *map(keys.idempotency, request.keys)]
         answer = self._core.client.run("finish", names, arguments)
         if answer[0] == b"stored":
-            return impressions.open_answer(cipher, context.user_id, answer[1])
+            return impressions.open_answer(self._core, cipher, context.user_id, answer[1])
         if answer[0] != b"ok":
             _refuse(answer, self._core.clock())
         return impression.reply

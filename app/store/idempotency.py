@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.errors import IdempotencyMismatch, InFlight, Unauthenticated
+from app.errors import IdempotencyMismatch, InFlight, StoreUnavailable, Unauthenticated
 from app.store import ids, keys, records
 from app.store.client import Argument
-from app.store.codec import Cipher
+from app.store.codec import Cipher, Unreadable
 from app.store.core import LEASE_SECONDS, Core
 
 _OURS = "#responses"  # owner of the key that seals responses to callers who are no person
@@ -54,7 +54,7 @@ class Idempotency:
             raise IdempotencyMismatch
         if answer[0] == b"in-flight":
             raise InFlight(retry_after=max(1.0, float(answer[1]) - now))
-        return _open(cipher, scope, answer[1]) if answer[0] == b"stored" else None
+        return self._open(cipher, scope, answer[1]) if answer[0] == b"stored" else None
 
     def finish(
         self, scope: str, key: str, fingerprint: str, response: StoredResponse
@@ -75,7 +75,7 @@ class Idempotency:
         answer = self._core.client.run("answer", names, arguments)
         if answer[0] == b"unauthenticated":
             raise Unauthenticated
-        return _open(cipher, scope, answer[1]) if answer[0] == b"stored" else response
+        return self._open(cipher, scope, answer[1]) if answer[0] == b"stored" else response
 
     def abandon(self, scope: str, key: str) -> None:
         """Let a retry with this key run at once."""
@@ -92,6 +92,13 @@ class Idempotency:
         record = keys.idempotency(partition, scope, f"r:{key}")
         return self._core.ring.create_once(_OURS), [record]
 
+    def _open(self, cipher: Cipher, scope: str, sealed: bytes) -> StoredResponse:
+        try:
+            return _response(records.load(cipher.open(sealed, f"response:{scope}")))
+        except Unreadable:
+            self._core.unreadable()
+            raise StoreUnavailable("The stored response cannot be read") from None
+
 
 def _seal(cipher: Cipher, scope: str, response: StoredResponse) -> bytes:
     record = {
@@ -102,6 +109,6 @@ def _seal(cipher: Cipher, scope: str, response: StoredResponse) -> bytes:
     return cipher.seal(records.dump(record), f"response:{scope}")
 
 
-def _open(cipher: Cipher, scope: str, sealed: bytes) -> StoredResponse:
-    record = records.load(cipher.open(sealed, f"response:{scope}"))
+@records.reads
+def _response(record: records.Record) -> StoredResponse:
     return StoredResponse(record["status"], record["headers"], base64.b64decode(record["body"]))

@@ -8,7 +8,7 @@ from json import dumps
 from typing import cast
 
 from app.domain import Impression, ReactionKind, Reply, Speaker, Turn
-from app.errors import NotFound, Unauthenticated
+from app.errors import NotFound, StoreUnavailable, Unauthenticated
 from app.store import ids, records, turns
 from app.store.client import Argument
 from app.store.codec import Cipher, Unreadable, estimate_tokens
@@ -147,9 +147,13 @@ def seal_answer(cipher: Cipher, user_id: str, reply: Reply) -> bytes:
     return cipher.seal(records.dump(records.from_reply(reply)), f"answer:{user_id}")
 
 
-def open_answer(cipher: Cipher, user_id: str, sealed: bytes) -> Reply:
-    """The reply of an idempotency record."""
-    return records.to_reply(records.load(cipher.open(sealed, f"answer:{user_id}")))
+def open_answer(core: Core, cipher: Cipher, user_id: str, sealed: bytes) -> Reply:
+    """The reply of an idempotency record (StoreUnavailable where it cannot be read)."""
+    try:
+        return records.to_reply(records.load(cipher.open(sealed, f"answer:{user_id}")))
+    except Unreadable:
+        core.unreadable()
+        raise StoreUnavailable("The stored answer cannot be read") from None
 
 
 def read(core: Core, reply_id: str, fields: Mapping[bytes, bytes]) -> Impression | None:
@@ -163,7 +167,7 @@ def read(core: Core, reply_id: str, fields: Mapping[bytes, bytes]) -> Impression
         body = cipher.open(fields[b"body"], f"impression:{reply_id}")
         comment = open_comment(cipher, reply_id, fields.get(b"comment"))
         impression = records.to_impression(records.load(body))
-    except (Unreadable, records.UnknownRecord):
+    except Unreadable:
         return None
     reaction = fields.get(b"reaction")
     alternative = fields.get(b"alternative")

@@ -55,11 +55,10 @@ def open_facts(core: Core, cipher: Cipher, user_id: str, entries: Iterable[bytes
     facts = []
     for entry in entries:
         try:
-            plain = cipher.open(entry.split(b" ", 2)[2], f"fact:{user_id}")
+            plain = cipher.open(_parts(entry)[1], f"fact:{user_id}")
+            facts.append(records.to_fact(records.load(plain)))
         except Unreadable:
             core.unreadable()
-            continue
-        facts.append(records.to_fact(records.load(plain)))
     return sorted(facts, key=lambda fact: (fact.created_at, fact.fact_id))
 
 
@@ -73,13 +72,12 @@ def open_tastes(core: Core, cipher: Cipher, user_id: str, flat: Sequence[bytes])
     """The tastes that can be read, the oldest first; `flat` is name, value, name, value, …"""
     dated = []
     for entry in flat[1::2]:
-        created, _, sealed = entry.split(b" ", 2)
         try:
+            created, sealed = _parts(entry)
             plain = cipher.open(sealed, f"taste:{user_id}")
+            dated.append((created, records.to_taste(records.load(plain))))
         except Unreadable:
             core.unreadable()
-            continue
-        dated.append((float(created), records.to_taste(records.load(plain))))
     return [taste for _, taste in sorted(dated, key=lambda item: (item[0], item[1].reply_id))]
 
 
@@ -96,3 +94,12 @@ def open_lines(core: Core, cipher: Cipher, user_id: str, lines: Iterable[bytes])
 
 def _entry(created: float, name: str, sealed: bytes) -> bytes:
     return f"{created!r} {name} ".encode() + sealed
+
+
+def _parts(entry: bytes) -> tuple[float, bytes]:
+    """When it was kept (Unix seconds), and what is sealed."""
+    try:
+        created, _, sealed = entry.split(b" ", 2)
+        return float(created), sealed
+    except ValueError:
+        raise Unreadable("an entry of another shape") from None

@@ -73,7 +73,7 @@ class Reactions:
 
         The same reaction without a comment leaves the earlier comment; another reaction replaces
         both. `taste` replaces what the reply said of the person's taste; without one (the encoder
-        was late) another reaction deletes it, and the same one keeps it, or adds it once it is told.
+        was late) another reaction deletes it, the same one keeps it; a missing one is added later.
 
         Raises:
             NotFound: the person was shown no such reply.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from app.domain import (
     Candidate,
@@ -18,13 +19,16 @@ from app.domain import (
     Taste,
     Turn,
 )
+from app.store.codec import Unreadable
 
+_Value = TypeVar("_Value")
+_More = ParamSpec("_More")
 VERSION = 1
 Record = dict[str, Any]
 
 
-class UnknownRecord(ValueError):
-    """A record of a version that this code does not read."""
+class UnknownRecord(Unreadable):
+    """A record that this code does not read: of another version, or without what it looks for."""
 
 
 def dump(record: Mapping[str, Any]) -> bytes:
@@ -41,10 +45,28 @@ def load(data: bytes) -> Record:
     Raises:
         UnknownRecord: of another version, or no record at all.
     """
-    record = json.loads(data.decode("utf-8", "surrogatepass"))
+    try:
+        record = json.loads(data.decode("utf-8", "surrogatepass"))
+    except ValueError:
+        raise UnknownRecord("expected a record, not something else") from None
     if not isinstance(record, dict) or record.get("v") != VERSION:
         raise UnknownRecord(f"expected a record of version {VERSION}")
     return record
+
+
+def reads(
+    read: Callable[Concatenate[Record, _More], _Value],
+) -> Callable[Concatenate[Record, _More], _Value]:
+    """What a newer release wrote may lack fields or hold words that this one has no name for."""
+
+    @functools.wraps(read)
+    def reading(record: Record, *args: _More.args, **kwargs: _More.kwargs) -> _Value:
+        try:
+            return read(record, *args, **kwargs)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnknownRecord(f"{read.__name__}: {type(error).__name__}") from None
+
+    return reading
 
 
 def _plain(value: Any) -> Any:
@@ -69,6 +91,7 @@ def from_turn(turn: Turn) -> Record:
     }
 
 
+@reads
 def to_turn(record: Record, seq: int) -> Turn:
     """The turn back, with the `seq` that the store gave."""
     return Turn(
@@ -97,6 +120,7 @@ def from_fact(fact: Fact) -> Record:
     }
 
 
+@reads
 def to_fact(record: Record) -> Fact:
     """The fact back."""
     return Fact(
@@ -122,6 +146,7 @@ def from_taste(taste: Taste) -> Record:
     }
 
 
+@reads
 def to_taste(record: Record) -> Taste:
     """The taste back; one kept before encoders were named has none."""
     return Taste(
@@ -145,6 +170,7 @@ def from_reply(reply: Reply) -> Record:
     }
 
 
+@reads
 def to_reply(record: Record) -> Reply:
     """The reply back."""
     return Reply(
@@ -241,6 +267,7 @@ def from_impression(impression: Impression) -> Record:
     }
 
 
+@reads
 def to_impression(record: Record) -> Impression:
     """The impression back, without reaction, comment and alternative."""
     return Impression(

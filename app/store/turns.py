@@ -24,7 +24,10 @@ def seq_of(entry: bytes) -> int:
 
 def parse(cipher: Cipher, conversation_id: str, entry: bytes) -> Turn:
     """The turn of one list entry (Unreadable where it was altered or moved)."""
-    seq, _, turn_id, sealed = entry.split(b" ", 3)
+    try:
+        seq, _, turn_id, sealed = entry.split(b" ", 3)
+    except ValueError:
+        raise Unreadable("a turn of another shape") from None
     plain = cipher.open(sealed, f"turn:{conversation_id}:{turn_id.decode()}")
     return records.to_turn(records.load(plain), int(seq))
 
