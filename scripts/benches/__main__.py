@@ -8,6 +8,7 @@ import sys
 NAMES = {
     "chat": "the whole service against a naive app, closed loop at 1, 8 and 32 clients",
     "share": "who wins the slates of 200 fixed prompts, retrieval or generator",
+    "docs": "write docs/benchmarks.md from the figures of the others",
 }
 
 
