@@ -138,6 +138,7 @@ class UserContext:
     tastes: tuple[Taste, ...] = ()
     recent_replies: tuple[str, ...] = ()
     crisis: bool = False  # this conversation is marked: no jokes, no exploration, no experiments
+    attempt: str = ""  # which try at this message it is, so that giving up ends no later one
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from app.domain import (
@@ -105,7 +105,8 @@ class Contexts:
         if answer[0] != b"ok":
             _refuse(answer, now)
         self._drop(request.user_id, answer[7])
-        return Begun(self._context(request.user_id, cipher, conversation_id, answer))
+        context = self._context(request.user_id, cipher, conversation_id, answer)
+        return Begun(replace(context, attempt=turn.turn_id))
 
     def finish(self, request: FinishRequest) -> Reply:
         """Write the reply with all that belongs to it, in one round trip.
@@ -140,10 +141,13 @@ class Contexts:
         return impression.reply
 
     def abandon(self, context: UserContext, keys: Sequence[str]) -> None:
-        """Give the attempt up: a retry with these keys may answer the saved turn at once."""
+        """Give the attempt up: a retry with these keys may answer the saved turn at once.
+
+        Where a retry has followed already, the keys are the retry's and stay so.
+        """
         if keys:
             names = PersonKeys(context.user_id)
-            self._core.client.run("abandon", list(map(names.idempotency, keys)), [])
+            self._core.client.run("abandon", list(map(names.idempotency, keys)), [context.attempt])
 
     def conversations(self, user_id: str, cursor: str | None, limit: int) -> Page:
         """The person's conversations (`Conversation`), the last used first."""

@@ -35,8 +35,12 @@ class Idempotency:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def begin(self, scope: str, key: str, fingerprint: str) -> StoredResponse | None:
+    def begin(
+        self, scope: str, key: str, fingerprint: str, attempt: str = ""
+    ) -> StoredResponse | None:
         """Claim the key for 30 seconds; None: go on, and `finish` or `abandon` it.
+
+        `attempt` names the claim, so that only it can be abandoned: any fresh random word.
 
         Raises:
             IdempotencyMismatch, InFlight: see `errors`.
@@ -46,7 +50,7 @@ class Idempotency:
         cipher, names = self._place(scope, key)
         now = self._core.clock()
         ttl = self._core.idempotency_ttl
-        arguments: list[Argument] = [now, cipher.digest(fingerprint), LEASE_SECONDS, ttl]
+        arguments: list[Argument] = [now, cipher.digest(fingerprint), LEASE_SECONDS, ttl, attempt]
         answer = self._core.client.run("claim", names, arguments)
         if answer[0] == b"unauthenticated":
             raise Unauthenticated
@@ -60,6 +64,9 @@ class Idempotency:
         self, scope: str, key: str, fingerprint: str, response: StoredResponse
     ) -> StoredResponse:
         """Store the response; the one that counts (another attempt's, where it was first).
+
+        An attempt that outlived its claim is heard too: what it did has happened, so that the one
+        that followed it gives the same response.
 
         Raises:
             Unauthenticated: the scope is a person who was erased meanwhile.
@@ -77,9 +84,9 @@ class Idempotency:
             raise Unauthenticated
         return self._open(cipher, scope, answer[1]) if answer[0] == b"stored" else response
 
-    def abandon(self, scope: str, key: str) -> None:
-        """Let a retry with this key run at once."""
-        self._core.client.run("abandon", self._place(scope, key)[1][:1], [])
+    def abandon(self, scope: str, key: str, attempt: str = "") -> None:
+        """Let a retry with this key run at once, unless one has claimed the key already."""
+        self._core.client.run("abandon", self._place(scope, key)[1][:1], [attempt])
 
     def _place(self, scope: str, key: str) -> tuple[Cipher, list[str]]:
         """The cipher of the scope, and the KEYS: the record, and a person's own two."""

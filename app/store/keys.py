@@ -13,7 +13,7 @@ touches one slot of a Redis Cluster. Names carry ids and digests only, never a t
 | `tastes:<user>` | hash | reply id → `<created> <sealed taste>` |
 | `recent:<user>` | list | Kindred's last lines to this person, sealed, newest first |
 | `impression:<reply>` | hash | ids, variants, reaction; sealed body and comment |
-| `idempotency:<digest>` | hash | fingerprint, state, lease, saved turn or sealed answer |
+| `idempotency:<digest>` | hash | fingerprint, state, lease, attempt, saved turn or sealed answer |
 | `owned:<user>` | zset | names of the person's other keys by time of expiry, for erasure |
 | `events` | stream | every impression, reaction, judgement and feeling of the partition |
 | `reactions` | stream | the reactions and judgements of `events` again, under the same ids |

@@ -60,7 +60,7 @@ def reads(
     """What a newer release wrote may lack fields or hold words that this one has no name for."""
 
     @functools.wraps(read)
-    def reading(record: Record, *args: _More.args, **kwargs: _More.kwargs) -> _Value:
+    def reading(record: Record, /, *args: _More.args, **kwargs: _More.kwargs) -> _Value:
         try:
             return read(record, *args, **kwargs)
         except (KeyError, TypeError, ValueError) as error:

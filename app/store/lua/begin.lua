@@ -6,6 +6,7 @@
 --       conversation, 6 turn tail ('<turn id> <sealed turn>'), 7 tokens, 8 fingerprint,
 --       9 lease (seconds), 10 ttl, 11 person ttl, 12 idempotency ttl (seconds),
 --       13 turns_max, 14 tokens_max, 15 conversations_max, 16 '1' where the message is a crisis
+-- The attempt is named by the turn id of ARGV[6], fresh at each call, whichever turn it answers.
 -- Returns: {'ok', turn id, whether a crisis was marked before, turns, facts, tastes, recent, conversations dropped}
 --       {'unauthenticated'}, {'not-found'}, {'mismatch'}, {'in-flight', lease},
 --       {'stored', sealed answer}, {'elsewhere', conversation id}: call again with that one, the
@@ -14,7 +15,8 @@ if not person_is(KEYS[1], ARGV[2]) then
   return { 'unauthenticated' }
 end
 local records = from(KEYS, 9)
-local now, turn_id = ARGV[1], string.match(ARGV[6], '^(%S+) ')
+local now, attempt = ARGV[1], string.match(ARGV[6], '^(%S+) ')
+local turn_id = attempt
 local word, found = idempotency(records, ARGV[8], now)
 if word == 'mismatch' then
   return { word }
@@ -43,7 +45,7 @@ if word == 'resume' then
   end
 end
 if not saved then
-  turn_id = string.match(ARGV[6], '^(%S+) ')
+  turn_id = attempt
   append_turn(KEYS[3], KEYS[4], ARGV[6], ARGV[7], ARGV[13], ARGV[14])
   if not owner then
     redis.call('HSET', KEYS[3], 'user', ARGV[3], 'created', now)
@@ -57,9 +59,8 @@ end
 redis.call('HSET', KEYS[3], 'updated', now)
 redis.call('ZADD', KEYS[2], now, ARGV[4])
 for _, key in ipairs(records) do
-  redis.call('HSET', key, 'fingerprint', ARGV[8], 'state', 'pending',
-    'lease', string.format('%.3f', now + ARGV[9]), 'conversation', ARGV[4], 'turn', turn_id)
-  redis.call('EXPIRE', key, ARGV[12])
+  hold(key, ARGV[8], now + ARGV[9], attempt, ARGV[12])
+  redis.call('HSET', key, 'conversation', ARGV[4], 'turn', turn_id)
 end
 
 -- The list forgets conversations that expired, then the oldest over the bound, never this one.

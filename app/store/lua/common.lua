@@ -113,6 +113,13 @@ local function idempotency(records, fingerprint, now)
   return word, found
 end
 
+-- Note that an attempt holds a record until a time (Unix seconds); another one may follow it then.
+local function hold(record, fingerprint, lease, attempt, seconds)
+  redis.call('HSET', record, 'fingerprint', fingerprint, 'state', 'pending',
+    'lease', string.format('%.3f', lease), 'attempt', attempt)
+  redis.call('EXPIRE', record, seconds)
+end
+
 -- Mark each record done with its sealed answer.
 local function remember_answer(records, fingerprint, answer, seconds)
   for _, key in ipairs(records) do

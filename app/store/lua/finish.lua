@@ -17,6 +17,8 @@ local records = from(KEYS, 10)
 for _, key in ipairs(records) do
   local r = redis.call('HMGET', key, 'state', 'answer')
   if r[1] == 'done' then
+    remember_answer(records, ARGV[19], r[2], ARGV[21])
+    own(KEYS[7], ARGV[1], ARGV[21], unpack(records))
     return { 'stored', r[2] }
   end
 end

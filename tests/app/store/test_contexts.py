@@ -98,6 +98,29 @@ def test_after_the_lease_the_first_answer_counts(chat: Any, clock: Any) -> None:
     assert texts == ["hi", "from the retry"]
 
 
+def test_giving_up_late_ends_nothing_of_the_retry(chat: Any, clock: Any) -> None:
+    slow = chat.begin("hi", keys=KEYS).context
+    clock.tick(31)
+    retry = chat.begin("hi", keys=KEYS).context
+    chat.store.contexts.abandon(slow, KEYS)
+    with pytest.raises(InFlight):
+        chat.begin("hi", keys=KEYS)
+    chat.store.contexts.abandon(retry, KEYS)
+    third = chat.begin("hi", keys=KEYS).context
+    assert third.message == slow.message
+    assert len({slow.attempt, retry.attempt, third.attempt}) == 3
+
+
+def test_an_answer_that_came_second_is_remembered_under_all_its_keys(chat: Any, clock: Any) -> None:
+    slow = chat.begin("hi", keys=("m:1", "k:old")).context
+    clock.tick(31)
+    retry = chat.begin("hi", keys=("m:1", "k:new")).context
+    reply = chat.finish(slow, "first", ("m:1", "k:old"))
+    assert chat.finish(retry, "second", ("m:1", "k:new")) == reply
+    for key in ("m:1", "k:old", "k:new"):
+        assert chat.begin("hi", keys=(key,)).stored == reply
+
+
 def test_an_abandoned_message_is_resumed_at_once(chat: Any) -> None:
     context = chat.begin("hi", keys=KEYS).context
     chat.store.contexts.abandon(context, KEYS)

@@ -50,6 +50,29 @@ def test_an_abandoned_key_is_free_at_once(store: Any, scope: str) -> None:
     assert store.idempotency.begin(scope, "k", "body") == ANSWER
 
 
+def test_only_the_claim_itself_can_be_abandoned(store: Any, scope: str, clock: Any) -> None:
+    ours = store.idempotency
+    assert ours.begin(scope, "k", "body", "slow") is None
+    clock.tick(31)
+    assert ours.begin(scope, "k", "body", "retry") is None
+    ours.abandon(scope, "k", "slow")
+    with pytest.raises(InFlight):
+        ours.begin(scope, "k", "body", "third")
+    ours.abandon(scope, "k", "retry")
+    assert ours.begin(scope, "k", "body", "third") is None
+
+
+def test_an_attempt_that_outlived_its_claim_still_counts(
+    store: Any, scope: str, clock: Any
+) -> None:
+    ours = store.idempotency
+    assert ours.begin(scope, "k", "body", "slow") is None
+    clock.tick(31)
+    assert ours.begin(scope, "k", "body", "retry") is None
+    assert ours.finish(scope, "k", "body", ANSWER) == ANSWER
+    assert ours.finish(scope, "k", "body", StoredResponse(201, {}, b"twice")) == ANSWER
+
+
 def test_the_scope_of_an_unknown_person_is_refused(store: Any) -> None:
     with pytest.raises(Unauthenticated):
         store.idempotency.begin(ids.make("u", 1, 1.0), "k", "body")
