@@ -64,31 +64,44 @@ local function bound(hash, max)
   end
 end
 
--- The next id for all of these streams: the time in milliseconds, or just after the newest entry.
-local function next_event_id(milliseconds, ...)
-  local last_ms, last_seq = tonumber(milliseconds), -1
-  for _, stream in ipairs({ ... }) do
-    if redis.call('EXISTS', stream) == 1 then
-      local info = redis.call('XINFO', 'STREAM', stream)
-      for i = 1, #info, 2 do
-        if info[i] == 'last-generated-id' then
-          local ms, seq = string.match(info[i + 1], '^(%d+)-(%d+)$')
-          ms, seq = tonumber(ms), tonumber(seq)
-          if ms > last_ms or (ms == last_ms and seq > last_seq) then
-            last_ms, last_seq = ms, seq
-          end
-        end
+local DAY = 86400000 -- milliseconds
+
+-- The id of the newest entry that a stream ever had: its milliseconds and number.
+local function newest(stream)
+  if redis.call('EXISTS', stream) == 1 then
+    local info = redis.call('XINFO', 'STREAM', stream)
+    for i = 1, #info, 2 do
+      if info[i] == 'last-generated-id' then
+        local ms, seq = string.match(info[i + 1], '^(%d+)-(%d+)$')
+        return tonumber(ms), tonumber(seq)
       end
     end
   end
-  return string.format('%.0f-%.0f', last_ms, last_seq + 1)
+  return 0, -1
 end
 
--- Add one entry, under one id, to each of these streams. fields: {name, value, name, value, …}
-local function add_event(id, max, fields, ...)
-  for _, stream in ipairs({ ... }) do
-    redis.call('XADD', stream, 'MAXLEN', '~', max, id, unpack(fields))
+-- Add one entry to each of these streams, under one id: the time in milliseconds, or just after
+-- the newest entry. The first entry of a day also trims what is older than `seconds`; exactly,
+-- for whole nodes go at once, and no more than one of them is looked into.
+-- fields: {name, value, name, value, …}. Returns the id.
+local function add_event(milliseconds, seconds, max, fields, ...)
+  local streams, last = { ... }, {}
+  local ms, seq = tonumber(milliseconds), -1
+  for i, stream in ipairs(streams) do
+    local stream_ms, stream_seq = newest(stream)
+    last[i] = stream_ms
+    if stream_ms > ms or (stream_ms == ms and stream_seq > seq) then
+      ms, seq = stream_ms, stream_seq
+    end
   end
+  local id = string.format('%.0f-%.0f', ms, seq + 1)
+  for i, stream in ipairs(streams) do
+    redis.call('XADD', stream, 'MAXLEN', '~', max, id, unpack(fields))
+    if math.floor(ms / DAY) > math.floor(last[i] / DAY) then
+      redis.call('XTRIM', stream, 'MINID', string.format('%.0f', math.max(0, ms - seconds * 1000)))
+    end
+  end
+  return id
 end
 
 -- What is known of the caller's idempotency keys. Returns a word and the record it is about:
@@ -150,7 +163,7 @@ local function show(k, a)
     'variants', a[9], 'body', a[10], 'alternative_of', a[18])
   redis.call('LPUSH', k[5], a[11])
   redis.call('LTRIM', k[5], 0, a[17] - 1)
-  add_event(next_event_id(a[2], k[8]), a[16], {
+  add_event(a[2], a[12], a[16], {
     'type', 'impression', 'user', a[3], 'reply', a[6], 'conversation', a[4], 'turn', a[5],
     'variants', a[9], 'alternative_of', a[18],
   }, k[8])

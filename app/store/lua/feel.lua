@@ -11,7 +11,7 @@ if found[1] ~= ARGV[2] then
   return { 'not-found' }
 end
 if found[2] ~= ARGV[4] then
-  add_event(next_event_id(ARGV[1], KEYS[3]), ARGV[6], {
+  add_event(ARGV[1], ARGV[5], ARGV[6], {
     'type', 'feeling', 'user', ARGV[2], 'conversation', ARGV[3], 'feeling', ARGV[4],
     'previous', found[2] or NONE,
   }, KEYS[3])

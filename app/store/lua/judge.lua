@@ -10,16 +10,15 @@ end
 if redis.call('EXISTS', KEYS[2]) == 1 then
   return 'duplicate'
 end
-local id = next_event_id(ARGV[2], KEYS[4], KEYS[5])
+local id = add_event(ARGV[2], ARGV[9], ARGV[11], {
+  'type', 'judged', 'user', ARGV[3], 'reply', ARGV[4], 'conversation', '',
+  'reaction', ARGV[5], 'previous', '', 'variants', ARGV[7],
+}, KEYS[4], KEYS[5])
 redis.call('HSET', KEYS[2], 'user', ARGV[3], 'conversation', '', 'turn', '', 'at', ARGV[1],
   'variants', ARGV[7], 'body', ARGV[8], 'alternative_of', '', 'reaction', ARGV[5], 'event', id)
 if ARGV[6] ~= NONE then
   redis.call('HSET', KEYS[2], 'comment', ARGV[6])
 end
-add_event(id, ARGV[11], {
-  'type', 'judged', 'user', ARGV[3], 'reply', ARGV[4], 'conversation', '',
-  'reaction', ARGV[5], 'previous', '', 'variants', ARGV[7],
-}, KEYS[4], KEYS[5])
 own(KEYS[3], ARGV[1], ARGV[9], KEYS[2])
 expire(ARGV[9], KEYS[2])
 expire(ARGV[10], KEYS[1])

@@ -30,8 +30,7 @@ elseif reaction == NONE then
   action = 'retracted'
 end
 
-local id = next_event_id(ARGV[2], KEYS[5], KEYS[6])
-add_event(id, ARGV[11], {
+local id = add_event(ARGV[2], ARGV[9], ARGV[11], {
   'type', action, 'user', ARGV[3], 'reply', ARGV[4], 'conversation', shown[4],
   'reaction', reaction, 'previous', previous, 'variants', shown[5],
 }, KEYS[5], KEYS[6])

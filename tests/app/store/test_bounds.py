@@ -80,6 +80,30 @@ def test_the_stream_is_trimmed(chat_with: Any, empty_redis: redis.Redis) -> None
         assert 100 <= empty_redis.xlen(stream) < 300
 
 
+def test_events_older_than_the_retention_go_once_a_day(
+    chat_with: Any, clock: Any, empty_redis: redis.Redis
+) -> None:
+    chat = chat_with(retention_days=3, partitions=1)
+    keys = PersonKeys(chat.user_id)
+
+    def lengths() -> list[int]:
+        return [empty_redis.xlen(stream) for stream in (keys.events, keys.reactions)]
+
+    clock.now = clock.now // 86_400 * 86_400 + 3_600
+    for _ in range(2):
+        reply = chat.say("hi")
+        chat.store.reactions.react(chat.user_id, reply.reply_id, ReactionKind.LOVE)
+    clock.tick(2 * 86_400)
+    reply = chat.say("still there")
+    assert lengths() == [5, 2]
+    clock.tick(86_400 + 60)
+    chat.say("a day later")  # the reactions are trimmed when the next one comes
+    assert lengths() == [2, 2]
+    chat.store.reactions.react(chat.user_id, reply.reply_id, ReactionKind.LOVE)
+    assert lengths() == [3, 1]
+    assert [event.reply_id for event in chat.store.reactions.list().items] == [reply.reply_id]
+
+
 def everything(chat: Any) -> None:
     """Leave a trace of every kind."""
     reply = chat.say("hi", keys=("m:1", "k:2"), facts=FactChange((fact(1),)))
