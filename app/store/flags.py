@@ -15,6 +15,7 @@ from app.telemetry import get_logger
 
 _KEYS = [FLAG_DEFINITIONS, FLAG_STATES, FLAG_VERSION]
 _DEFAULT_STATE = "ENABLED"
+_PAUSE_MIN, _PAUSE_MAX = 1.0, 5.0  # seconds without a question after Redis gave no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Flags:
         self._core = core
         self._last = FlagSet()
         self._checked = float("-inf")  # monotonic seconds
+        self._ask_from = float("-inf")  # monotonic seconds: before, the last good ones serve
+        self._pause = 0.0
 
     def all(self) -> FlagSet:
         """All flags as they are now.
@@ -52,24 +55,30 @@ class Flags:
                 continue
             read[name] = {**definition, "state": state_of.get(key, b"ENABLED").decode()}
         self._last = FlagSet(int(version), dict(sorted(read.items())))
-        self._checked = time.monotonic()
+        self._answered()
         return self._last
 
     def current(self, max_age: float = 0.5) -> FlagSet:
         """The flags as they were at most `max_age` seconds ago; the last good ones on failure.
 
-        A change made through this object is seen at once.
+        A change made through this object is seen at once. A Redis that gives no answer is asked
+        again after a second, later after up to 5, so that messages do not wait for it one by one.
         """
-        if time.monotonic() - self._checked < max_age:
+        now = time.monotonic()
+        if now - self._checked < max_age or now < self._ask_from:
             return self._last
         # Set before the question, so that others need not ask, nor wait, while Redis is slow.
-        self._checked = time.monotonic()
+        self._ask_from = now + _PAUSE_MAX
         try:
             with self._core.client.guard() as connection:
                 version = int(connection.get(FLAG_VERSION) or 0)
-            return self._last if version == self._last.version else self.all()
+            if version != self._last.version:
+                return self.all()
+            self._answered()
         except StoreUnavailable:
-            return self._last
+            self._pause = min(max(_PAUSE_MIN, 2 * self._pause), _PAUSE_MAX)
+            self._ask_from = time.monotonic() + self._pause
+        return self._last
 
     def get(self, key: str) -> dict[str, Any]:
         """One definition (NotFound where there is none)."""
@@ -110,8 +119,12 @@ class Flags:
             raise NotFound
         if answer[0] == b"conflict":
             raise Conflict(f"The flags have version {int(answer[1])} by now")
+        self._answered()
         self._checked = float("-inf")
         return int(answer[1])
+
+    def _answered(self) -> None:
+        self._checked, self._ask_from, self._pause = time.monotonic(), float("-inf"), 0.0
 
 
 def _parse(text: bytes) -> dict[str, Any] | None:

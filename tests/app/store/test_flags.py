@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,3 +82,33 @@ def test_the_last_good_flags_serve_while_redis_is_away(own_redis: Any, store_on:
     own_redis.start()
     store.flags.toggle("tone", "DISABLED")
     assert store.flags.current().definitions["tone"]["state"] == "DISABLED"
+
+
+def test_a_redis_that_does_not_answer_is_asked_ever_more_seldom(
+    own_redis: Any, store_on: Any, metrics: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_on(own_redis)
+    store.flags.put("tone", TONE)
+    good = store.flags.current(0.0)
+    own_redis.stop()
+    time = SimpleNamespace(now=1e9)
+    monkeypatch.setattr("app.store.flags.time", SimpleNamespace(monotonic=lambda: time.now))
+    asked = []
+    for tenth in range(300):  # half a minute, ten messages a second
+        time.now = 1e9 + tenth / 10
+        before = metrics.failures.labels("store")._value.get()
+        assert store.flags.current() == good
+        if metrics.failures.labels("store")._value.get() > before:
+            asked.append(tenth / 10)
+    assert asked == [0.0, 1.0, 3.0, 7.0, 12.0, 17.0, 22.0, 27.0]
+    own_redis.start()
+    store_on(own_redis).flags.toggle("tone", "DISABLED")
+    time.now += 5.0
+    assert store.flags.current().definitions["tone"]["state"] == "DISABLED"
+    own_redis.stop()
+    time.now += 1.0
+    asked_again = metrics.failures.labels("store")._value.get()
+    for _ in range(5):
+        assert store.flags.current().version == good.version + 1
+        time.now += 0.9
+    assert metrics.failures.labels("store")._value.get() == asked_again + 2
