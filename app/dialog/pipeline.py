@@ -66,6 +66,7 @@ class Pipeline:
                     text=request.message,
                     keys=request.keys,
                     fingerprint=request.fingerprint,
+                    crisis=safety.is_crisis(request.message),
                 )
             )
         if begun.stored is not None:
