@@ -4,32 +4,27 @@ Erasing a person starts with their key: without it a copy of the data, wherever 
 nothing ("crypto-shredding"). The key store also keeps the erasure ledger, so that a backup of the
 data restored later has its erasures applied again.
 
-A sqlite file (`var/keys/keys.sqlite`) serves one machine; another Redis (`KINDRED_KEYSTORE_URL`)
-serves several.
+A sqlite file (`var/keys/keys.sqlite`, see `sqlite_keys`) serves one machine; another Redis
+(`KINDRED_KEYSTORE_URL`) serves several.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
-import sqlite3
-import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.errors import StartupError, StoreUnavailable
+from app.errors import StartupError
 from app.store.client import RedisClient
 from app.store.codec import KEY_BYTES, Cipher
 
-_DAY = 86_400.0
-LEDGER_SECONDS = 400 * _DAY  # longer than any token lives
+LEDGER_SECONDS = 400 * 86_400.0  # longer than any token lives
 _CHECK_OWNER = "#check"  # a key that every master key must be able to unwrap
 _CACHE_SECONDS = 30.0
 _CACHE_SIZE = 20_000
@@ -58,92 +53,6 @@ class KeyStore(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
-
-
-class SqliteKeyStore:
-    """Keys in one sqlite file; every write is on the disk before it returns.
-
-    A key is pruned when it was not used for `keep_seconds`; its use is noted once a day.
-    """
-
-    def __init__(self, path: Path, keep_seconds: float, timeout: float) -> None:
-        self._keep = keep_seconds
-        self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(
-                path, timeout=timeout, isolation_level=None, check_same_thread=False
-            )
-            self._db.executescript(
-                """
-                PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
-                CREATE TABLE IF NOT EXISTS keys (
-                    owner TEXT PRIMARY KEY, wrapped BLOB NOT NULL, used_at REAL NOT NULL
-                ) WITHOUT ROWID;
-                CREATE TABLE IF NOT EXISTS erasures (owner TEXT NOT NULL, at REAL NOT NULL);
-                """
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise StartupError(f"the key store {path} cannot be used: {error}") from None
-
-    def add(self, owner: str, wrapped: bytes, now: float) -> bytes:
-        """See KeyStore."""
-        with self._transaction() as db:
-            db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", (owner, wrapped, now))
-            row = db.execute("SELECT wrapped FROM keys WHERE owner = ?", (owner,)).fetchone()
-        return cast(bytes, row[0])
-
-    def get(self, owner: str, now: float) -> bytes | None:
-        """See KeyStore."""
-        with self._transaction() as db:
-            row = db.execute(
-                "SELECT wrapped, used_at FROM keys WHERE owner = ?", (owner,)
-            ).fetchone()
-            if row is None:
-                return None
-            if row[1] < now - _DAY:
-                db.execute("UPDATE keys SET used_at = ? WHERE owner = ?", (now, owner))
-        return cast(bytes, row[0])
-
-    def remove(self, owner: str) -> None:
-        """See KeyStore. The write-ahead log is emptied too, so that the file forgets the key."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM keys WHERE owner = ?", (owner,))
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def record_erasure(self, owner: str, now: float) -> None:
-        """See KeyStore."""
-        with self._transaction() as db:
-            db.execute("INSERT INTO erasures VALUES (?, ?)", (owner, now))
-
-    def erasures(self, since: float) -> list[str]:
-        """See KeyStore."""
-        with self._transaction() as db:
-            rows = db.execute("SELECT owner FROM erasures WHERE at >= ? ORDER BY at", (since,))
-            return [row[0] for row in rows]
-
-    def prune(self, now: float) -> None:
-        """See KeyStore."""
-        with self._transaction() as db:
-            db.execute(
-                "DELETE FROM keys WHERE used_at < ? AND owner NOT LIKE '#%'", (now - self._keep,)
-            )
-            db.execute("DELETE FROM erasures WHERE at < ?", (now - LEDGER_SECONDS,))
-
-    def close(self) -> None:
-        """See KeyStore."""
-        with self._lock:
-            self._db.close()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """The connection for one statement or two; each commits by itself."""
-        try:
-            with self._lock:
-                yield self._db
-        except sqlite3.Error as error:
-            raise StoreUnavailable("The key store is not available", retry_after=1.0) from error
 
 
 class RedisKeyStore:
@@ -236,8 +145,8 @@ class KeyRing:
 
     def erase(self, owner: str) -> None:
         """Delete the owner's key; what it sealed is unreadable from now on."""
-        self._cache.pop(owner, None)
         self.store.remove(owner)
+        self._cache.pop(owner, None)
 
     def _remember(self, owner: str, wrapped: bytes) -> Cipher:
         cipher = Cipher(self._unwrap(owner, wrapped))

@@ -14,12 +14,13 @@ from app.store.core import Core, person_ttl
 from app.store.flags import Flags
 from app.store.idempotency import Idempotency
 from app.store.impressions import Impressions
-from app.store.keystore import KeyRing, KeyStore, RedisKeyStore, SqliteKeyStore
+from app.store.keystore import KeyRing, KeyStore, RedisKeyStore
 from app.store.master_key import load_master_key
 from app.store.people import People
 from app.store.private_redis import PrivateRedis
 from app.store.profile import Profile
 from app.store.reactions import Reactions
+from app.store.sqlite_keys import Offload, SqliteKeyStore, inline
 from app.telemetry import Metrics, get_logger
 
 _SPARE_SECONDS = 3 * 86_400  # keys outlive what they seal by this much
@@ -40,11 +41,16 @@ class Store:
 
     @classmethod
     def open(
-        cls, settings: Settings, metrics: Metrics, clock: Callable[[], float] = time.time
+        cls,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.time,
+        offload: Offload | None = None,
     ) -> Store:
         """Connect, check that nothing acknowledged can be lost, and replay the erasure ledger.
 
-        `REDIS_URL` unset: the private Redis of `var_dir` (see `private_redis`), which must run.
+        `offload` runs the calls of the sqlite key store, which wait in C (see `sqlite_keys`); None
+        runs them in place. `REDIS_URL` unset: the private Redis of `var_dir` (see `private_redis`), which must run.
 
         Raises:
             StartupError: one line that names what to change.
@@ -54,7 +60,7 @@ class Store:
         client = RedisClient(url, timeout, metrics)
         try:
             client.check("REDIS_URL", settings.redis_trusted)
-            ring = _ring(settings, metrics, clock)
+            ring = _ring(settings, metrics, clock, offload or inline)
         except StartupError:
             client.close()
             raise
@@ -91,7 +97,9 @@ class Store:
             get_logger("store").warning("erasures_replayed", people=again)
 
 
-def _ring(settings: Settings, metrics: Metrics, clock: Callable[[], float]) -> KeyRing:
+def _ring(
+    settings: Settings, metrics: Metrics, clock: Callable[[], float], offload: Offload
+) -> KeyRing:
     master = load_master_key(settings.master_key, settings.var_dir / "master_key")
     keep = person_ttl(settings) + _SPARE_SECONDS
     timeout = settings.redis_timeout_ms / 1000
@@ -100,7 +108,8 @@ def _ring(settings: Settings, metrics: Metrics, clock: Callable[[], float]) -> K
         client = RedisClient(settings.keystore_url, timeout, metrics)
         backend = RedisKeyStore(client, keep)
     else:
-        backend = SqliteKeyStore(settings.var_dir / "keys" / "keys.sqlite", keep, timeout)
+        path = settings.var_dir / "keys" / "keys.sqlite"
+        backend = SqliteKeyStore(path, keep, timeout, offload)
     try:
         if settings.keystore_url:
             client.check("KINDRED_KEYSTORE_URL", settings.redis_trusted)

@@ -12,8 +12,9 @@ import pytest
 
 from app.errors import StartupError, StoreUnavailable
 from app.store.client import RedisClient
-from app.store.keystore import LEDGER_SECONDS, KeyRing, RedisKeyStore, SqliteKeyStore
+from app.store.keystore import LEDGER_SECONDS, KeyRing, RedisKeyStore
 from app.store.master_key import load_master_key
+from app.store.sqlite_keys import SqliteKeyStore
 
 MASTER = bytes(32)
 DAY = 86_400.0
