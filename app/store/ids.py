@@ -17,13 +17,12 @@ from app.errors import NotFound
 PARTITIONS_MAX = 256
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
-_SHAPE = re.compile(rf"[ucrtf][0-9a-f]{{2}}[{_ALPHABET}]{{{_LENGTH}}}")
+_SHAPE = re.compile(rf"[ucrt][0-9a-f]{{2}}[{_ALPHABET}]{{{_LENGTH}}}")
 
 PERSON = "u"
 CONVERSATION = "c"
 REPLY = "r"
 TURN = "t"
-FACT = "f"
 
 
 def make(kind: str, partition: int, now: float) -> str:

@@ -151,7 +151,7 @@ class Reactions:
             raise Unauthenticated
         if answer[0] != b"ok":
             raise NotFound
-        _, event_id, action, previous, _ = (item.decode() for item in answer)
+        _, event_id, action, previous = (item.decode() for item in answer)
         position = reaction_log.Position.of_stream(event_id, keys.partition)
         return ReactionEvent(
             event_id=position.event_id,

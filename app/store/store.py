@@ -50,7 +50,8 @@ class Store:
         """Connect, check that nothing acknowledged can be lost, and replay the erasure ledger.
 
         `offload` runs the calls of the sqlite key store, which wait in C (see `sqlite_keys`); None
-        runs them in place. `REDIS_URL` unset: the private Redis of `var_dir` (see `private_redis`), which must run.
+        runs them in place. `REDIS_URL` unset: the private Redis of `var_dir` (see `private_redis`),
+        which must run.
 
         Raises:
             StartupError: one line that names what to change.

@@ -4,7 +4,7 @@
 -- ARGV: 1 now, 2 now in milliseconds, 3 user id, 4 reply id, 5 reaction ('' retracts),
 --       6 sealed comment ('' for none), 7 digest of the comment, 8 '<created> <sealed taste>'
 --       ('' for none), 9 ttl, 10 person ttl, 11 events_max, 12 tastes_max
--- Returns: {'ok', event id, action, previous reaction ('' for none), conversation id},
+-- Returns: {'ok', event id, action, previous reaction ('' for none)},
 --       {'unchanged'}, {'unauthenticated'}, {'not-found'}
 if not person_is(KEYS[1]) then
   return { 'unauthenticated' }
@@ -51,4 +51,4 @@ end
 own(KEYS[4], ARGV[1], ARGV[9], KEYS[2])
 expire(ARGV[9], KEYS[2], KEYS[3])
 expire(ARGV[10], KEYS[1])
-return { 'ok', id, action, previous, shown[4] }
+return { 'ok', id, action, previous }

@@ -11,7 +11,7 @@ from app.store import ids
 
 
 @given(
-    kind=st.sampled_from("ucrtf"),
+    kind=st.sampled_from("ucrt"),
     partition=st.integers(0, ids.PARTITIONS_MAX - 1),
     now=st.floats(0, 2e10),
 )

@@ -57,7 +57,7 @@ def test_no_statement_runs_outside_the_runner(
 
     monkeypatch.setattr("app.store.sqlite_keys.sqlite3.connect", traced)
     with ThreadPoolExecutor(1) as pool:
-        offload = lambda work: pool.submit(work).result()  # noqa: E731
+        offload = lambda work: pool.submit(work).result()
         store = SqliteKeyStore(tmp_path / "keys.sqlite", 100.0, 2.0, offload)
         store.add("u1", b"key", 0.0)
         assert store.get("u1", 200_000.0) == b"key"
