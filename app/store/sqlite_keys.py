@@ -146,9 +146,7 @@ class SqliteKeyStore:
         except sqlite3.Error as error:
             return error
         finally:
-            self._idle.append(db)
-            if self._closed:
-                self._close_idle()
+            self._put_back(db)
 
     def _take(self) -> sqlite3.Connection:
         """An idle connection, or a new one: there are as many as threads were ever at work."""
@@ -165,6 +163,11 @@ class SqliteKeyStore:
             db.close()
             raise
         return db
+
+    def _put_back(self, db: sqlite3.Connection) -> None:
+        self._idle.append(db)
+        if self._closed:  # meanwhile
+            self._close_idle()
 
     def _close_idle(self) -> None:
         while self._idle:
