@@ -6,6 +6,7 @@ import sys
 
 import gevent
 from flask import Flask
+from gevent.threadpool import ThreadPool
 
 from app import secrets
 from app.dialog.companion import Companion
@@ -27,7 +28,9 @@ class Kindred:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.store = Store.open(settings, self.metrics)
+        # The key store waits for the disk in C, which would hold the hub: it waits over there.
+        self._disk = ThreadPool(1)
+        self.store = Store.open(settings, self.metrics, offload=self._disk.apply)
         try:
             _plant_flags(self.store)
             self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
@@ -44,6 +47,7 @@ class Kindred:
             self._open = False
             self.engine.close()
             self.store.close()
+            self._disk.kill()
 
 
 def _plant_flags(store: Store) -> None:
