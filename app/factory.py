@@ -19,6 +19,7 @@ from app.telemetry import Metrics, configure_logging, get_logger
 from app.web.register import register
 from app.web.services import Services
 
+_DISK_THREADS = 4
 _BOOT_ERROR = 3  # what gunicorn takes from a worker that cannot boot: it ends, and does not retry
 
 
@@ -29,7 +30,7 @@ class Kindred:
         self.settings = settings
         self.metrics = Metrics()
         # The key store waits for the disk in C, which would hold the hub: it waits over there.
-        self._disk = ThreadPool(1)
+        self._disk = ThreadPool(_DISK_THREADS)
         self.store = Store.open(settings, self.metrics, offload=self._disk.apply)
         try:
             _plant_flags(self.store)

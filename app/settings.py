@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     tastes_max: int = Field(default=32, ge=0, le=256)
     retention_days: float = Field(default=90.0, gt=0, le=3_650)
     idempotency_hours: float = Field(default=24.0, ge=24.0, le=720)
-    events_max: int = Field(default=1_000_000, ge=1_000)  # entries of one partition's stream
+    events_max: int = Field(default=100_000, ge=1_000)  # entries of one partition's stream
 
     # Models
     generator: str = ""  # path or hub id; empty: artifacts/generator

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -58,17 +59,18 @@ def once(
     """
     if key is None:
         return run()
-    stored = store.idempotency.begin(scope, key, print_)
+    attempt = secrets.token_hex(8)
+    stored = store.idempotency.begin(scope, key, print_, attempt)
     if stored is not None:
         return _replay(stored)
     try:
         response = run()
         if response.status_code >= 400:
-            store.idempotency.abandon(scope, key)
+            store.idempotency.abandon(scope, key, attempt)
             return response
     except BaseException:
         with suppress(StoreUnavailable):
-            store.idempotency.abandon(scope, key)
+            store.idempotency.abandon(scope, key, attempt)
         raise
     headers = {name: response.headers[name] for name in _KEPT if name in response.headers}
     ours = StoredResponse(response.status_code, headers, response.get_data())
