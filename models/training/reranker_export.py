@@ -68,7 +68,7 @@ class HeldOut:
     test: Mapping[str, Sequence[Judged]]
     arbiter: Sequence[Judged]
     witness: Sequence[Judged] = ()
-    lists: int = 150
+    lists: int = 100
 
 
 def export(
@@ -257,6 +257,7 @@ def write_weights(net: RerankNet, folder: Path, config: Mapping[str, Any], base:
     folder.mkdir(parents=True, exist_ok=True)
     half_written = folder / f".{WEIGHTS}.tmp"
     save_file(make_delta(net, load_bert(base, net.bert.join).state_dict()), half_written)
+    half_written.chmod(0o644)  # safetensors writes 0600; who may read the manifest may read it
     half_written.replace(folder / WEIGHTS)
     write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 

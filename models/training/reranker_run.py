@@ -122,6 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "lists": trainer.step_number * config.lists,
         "pairs": trainer.step_number * config.lists * (config.negatives + 1),
         "last": trainer.history[-1] if trainer.history else {},
+        "note": options.note,
     }
     command = "scripts/train_reranker " + shlex.join(sys.argv[1:] if argv is None else argv)
     export(
@@ -145,8 +146,8 @@ def held_out(data: Path, own: Path) -> HeldOut:
         "accentor": ("dev", "test", load_accentor),
         "offensive": ("val", "test", load_safety),
     }
-    calibration = {head: _some(load(data, a), 700) for head, (a, _, load) in judged.items()}
-    test = {head: _some(load(data, b), 1500) for head, (_, b, load) in judged.items()}
+    calibration = {head: _some(load(data, a), 450) for head, (a, _, load) in judged.items()}
+    test = {head: _some(load(data, b), 900) for head, (_, b, load) in judged.items()}
     # Liking was trained on dialogue_eval: its probabilities are fitted there, and its worth is
     # judged by ieval, whose users and bots are others.
     liking = _liking(data, held_out=True)
@@ -160,7 +161,10 @@ def held_out(data: Path, own: Path) -> HeldOut:
 def _head(
     options: argparse.Namespace, config: TrainConfig, judged: dict[str, list[Judged]]
 ) -> dict[str, torch.Tensor]:
-    """The head's first tensors, trained on frozen features, kept beside the run."""
+    """What a new run starts from: another run, or a head trained on frozen features."""
+    if options.init is not None:
+        started: dict[str, torch.Tensor] = torch.load(options.init, weights_only=True)["net"]
+        return started
     path = options.run / "head.pt"
     if path.exists():
         kept: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
@@ -215,6 +219,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--run", type=Path, default=Path("checkpoints/reranker"))
     parser.add_argument("--out", type=Path, default=Path("artifacts/reranker"))
+    parser.add_argument("--init", type=Path, help="another run's state.pt to start from")
+    parser.add_argument("--note", default="", help="kept in the manifest, beside the command")
     parser.add_argument("--base", default="auto", help="auto, a folder or a hub id")
     parser.add_argument("--minutes", type=float, default=60.0, help="of training, over all resumes")
     parser.add_argument("--head-lists", type=int, default=14000)
