@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from random import Random
 
-CRISIS_VERSION = "crisis-2026-11"
+CRISIS_VERSION = "crisis-2026-12"
 
 CRISIS = (
     "Thank you for telling me. I'm really glad you said it, and I'm taking it seriously. "
@@ -21,6 +21,24 @@ CRISIS_CONTINUED = (
     "emergency number, 988 in the US or Canada, Samaritans on 116 123 in the UK and Ireland, or a "
     "line from findahelpline.com will have a person who listens. Who could you call or sit with "
     "tonight?"
+)
+
+CRISIS_OTHER = (
+    "Thank you for telling me. You're right to take this seriously, and so do I. I'm an AI, so I "
+    "can't reach them, but people can: if they might act on it, or have taken something, call your "
+    "local emergency number now and don't leave them alone if you can help it. In the US or Canada "
+    "you can call or text 988 about someone else too, in the UK and Ireland Samaritans are on "
+    "116 123, and findahelpline.com lists lines for other countries. It's all right to ask them "
+    "directly whether they're thinking of suicide, and to listen without judging. Keeping them "
+    "safe isn't yours to carry alone. Are they safe at this moment, and how are you holding up?"
+)
+
+CRISIS_LOSS = (
+    "I'm so sorry. Losing someone that way is a grief with its own weight. I'm an AI, so I can't "
+    "be beside you, but I can listen. If it ever pulls you towards danger, please call your local "
+    "emergency number, or 988 in the US or Canada, or Samaritans on 116 123 in the UK and Ireland; "
+    "findahelpline.com lists lines for other countries, and they are there for people in grief, "
+    "too. Would you like to tell me about them, or about how you are today?"
 )
 
 BOUNDARY = (

@@ -1,74 +1,130 @@
-"""A crisis is seen in plain words, misspelt and typed in a hurry; everyday talk is not one."""
+"""A crisis is seen as people text it, of oneself or another; everyday talk is not one.
+
+The messages are in safety_messages/, one a line, written for these tests.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.dialog.safety import is_crisis, screen
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "I want to die",
-        "i wanna die tbh",
-        "I don\u2019t want to live anymore",
-        "im going to kill myself tonight",
-        "thinking about ending it all",
-        "everyone would be better off without me",
-        "there's no point in living",
-        "I cut my wrists again",
-        "I took all my pills",
-        "feeling suicidal",
-        "i just want to disappear forever",
-        "I WISH I WAS DEAD",
-        "kms",
-        "I dont want to be here anymore",
-        "\uff49 want to die",
-    ],
+from app.dialog.lines import (
+    BOUNDARY,
+    CRISIS,
+    CRISIS_CONTINUED,
+    CRISIS_LOSS,
+    CRISIS_OTHER,
 )
+from app.dialog.safety import Alarm, is_crisis, screen
+from app.dialog.safety_words import normalise
+
+HERE = Path(__file__).parent / "safety_messages"
+
+
+def messages(name: str) -> list[str]:
+    return (HERE / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("message", messages("crisis"))
 def test_a_crisis_is_seen(message: str) -> None:
     assert is_crisis(message)
-    alarm = screen(message, in_crisis=False)
-    assert alarm is not None
-    assert alarm.crisis
-    assert "988" in alarm.text
-    assert "emergency" in alarm.text
+    assert screen(message, in_crisis=False) == Alarm(CRISIS, crisis=True)
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "this heat is killing me",
-        "I'm dying of laughter",
-        "that film was to die for",
-        "I cut myself shaving this morning",
-        "I would never hurt myself",
-        "we watched Suicide Squad yesterday",
-        "my phone is about to die",
-        "my plants died again",
-        "I killed it at the interview",
-        "I want to live by the sea",
-        "can't wait to end this week",
-        "my back hurts",
-        "he hurt me with that joke",
-    ],
-)
+@pytest.mark.parametrize("message", messages("other"))
+def test_another_person_at_risk_is_seen(message: str) -> None:
+    assert is_crisis(message)
+    assert screen(message, in_crisis=False) == Alarm(CRISIS_OTHER, crisis=True)
+
+
+@pytest.mark.parametrize("message", messages("loss"))
+def test_a_loss_by_suicide_is_met_with_care(message: str) -> None:
+    assert is_crisis(message)
+    assert screen(message, in_crisis=False) == Alarm(CRISIS_LOSS, crisis=True)
+
+
+@pytest.mark.parametrize("message", [*messages("harmless"), *messages("allowed")])
 def test_everyday_talk_is_no_crisis(message: str) -> None:
     assert not is_crisis(message)
     assert screen(message, in_crisis=False) is None
 
 
+@pytest.mark.parametrize("message", messages("boundary"))
+def test_a_threat_meets_a_boundary_and_marks_no_crisis(message: str) -> None:
+    assert screen(message, in_crisis=False) == Alarm(BOUNDARY, crisis=False)
+    assert not is_crisis(message)
+
+
+def test_the_lists_are_long_and_without_twins() -> None:
+    for name, least in (("crisis", 120), ("harmless", 120), ("other", 20)):
+        assert len(messages(name)) >= least
+        assert len(set(messages(name))) == len(messages(name))
+
+
+@pytest.mark.parametrize("harmless", ["her pie was to die for.", "I cut myself shaving.", "lol"])
+@pytest.mark.parametrize("message", messages("crisis")[:60:3])
+def test_harmless_words_beside_it_hide_no_crisis(message: str, harmless: str) -> None:
+    assert is_crisis(f"{harmless} {message}")
+    assert is_crisis(f"{message}. {harmless}")
+
+
+def test_a_crisis_comes_before_a_threat() -> None:
+    alarm = screen("i'll kill you and then i want to kill myself", in_crisis=False)
+    assert alarm == Alarm(CRISIS, crisis=True)
+
+
 def test_a_second_crisis_message_is_answered_anew() -> None:
-    first = screen("i want to die", in_crisis=False)
-    second = screen("i want to die", in_crisis=True)
-    assert first is not None
-    assert second is not None
-    assert first.text != second.text
-    assert "988" in second.text
+    for message in ("i want to die", "my friend wants to die"):
+        assert screen(message, in_crisis=True) == Alarm(CRISIS_CONTINUED, crisis=True)
 
 
-def test_a_threat_meets_a_boundary_and_marks_no_crisis() -> None:
-    alarm = screen("I'm going to kill my boss", in_crisis=False)
-    assert alarm is not None
-    assert not alarm.crisis
+@pytest.mark.parametrize("text", [CRISIS, CRISIS_CONTINUED, CRISIS_OTHER, CRISIS_LOSS])
+def test_every_crisis_text_says_where_help_is_and_keeps_talking(text: str) -> None:
+    for needed in ("local emergency number", "988", "US or Canada", "116 123", "findahelpline.com"):
+        assert needed in " ".join(text.split())
+    assert "Samaritans" in text
+    assert "UK and Ireland" in text
+    assert text.endswith("?"), "a question keeps the person talking"
+    assert not text.startswith(("Please call", "I'm an AI")), "care comes first"
+
+
+@pytest.mark.parametrize("text", [CRISIS, CRISIS_OTHER, CRISIS_LOSS])
+def test_the_first_crisis_text_is_honest_about_the_speaker(text: str) -> None:
+    assert "I'm an AI" in text
+
+
+@pytest.mark.parametrize(
+    ("message", "plain"),
+    [
+        ("I just wanna d1e!!", " . i want to die . "),
+        ("can\u2019t do this any more... not now", " . can not do this anymore not now . "),
+        ("my self, MYSLEF & mysefl", " . myself myself myself . "),
+        ("killlll \U0001f602", " . kill lol . "),
+        ("s*icide? Su1cide", " . suicide . suicide . "),
+        ("", " . . "),
+    ],
+)
+def test_one_spelling_for_many(message: str, plain: str) -> None:
+    assert normalise(message) == plain.replace(" . . ", " . ")
+
+
+@given(st.text(max_size=2000))
+def test_no_text_breaks_the_screen(message: str) -> None:
+    alarm = screen(message, in_crisis=False)
+    assert is_crisis(message) == (alarm is not None and alarm.crisis)
+
+
+OWN_WORDS = """
+i my want to not die kill myself himself cut suicide if was life end it took all pills how many
+way jump off bridge without me goodbye like the a , . lol be dead hope wish can go on with about
+"""
+WORDS = st.sampled_from(OWN_WORDS.split())
+
+
+@given(st.lists(WORDS, max_size=400).map(" ".join))
+def test_no_mix_of_its_own_words_breaks_the_screen(message: str) -> None:
+    alarm = screen(message, in_crisis=False)
+    assert is_crisis(message) == (alarm is not None and alarm.crisis)
