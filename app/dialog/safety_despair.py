@@ -58,7 +58,6 @@ DESPAIR = (
         think(?:ing|s)? (?:about|of|a lot about|a lot of)(?: my| my own| own)? (?:dying|\
           death)(?= (?:\.|so|a lot|all|every|again|my|lately|more|too|anymore|and|now|today|\
           tonight))
-        (?:afraid|scared) i want dying
         (?:painless|peaceful|quick|easy) death|(?:okay|ok|fine|good|ready|mind) (?:with )?dying
         (?:sentenced|end in|choose|choosing) my (?:own )?death
         """,

@@ -75,7 +75,7 @@ MEANS = (
           ready to jump|want to jump|say goodbye|end it)
         crash my car (?:on purpose|into)|drive (?:my car )?(?:off|into) (?:a|the) (?:cliff|\
           bridge|tree|wall|lake)
-        (?:hit|run over|struck) by (?:a|the) (?:bus|car|truck|train)(?<=hope i get .{9})|(?:hope|\
+        (?:hope|\
           wish|hoping|pray|want|wants)(?: [a-z]+){0,4}? (?:hits me|hit me(?! up)|runs me over|\
           run me over|hit by (?:a|the) (?:bus|car|truck|train))
         """,
