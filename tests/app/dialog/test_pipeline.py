@@ -259,13 +259,17 @@ def test_a_reaction_becomes_taste_and_biases_the_next_scores(
     assert event is not None
     assert event.action == "made"
     assert companion.react(person.user_id, reply.reply_id, ReactionKind.LOVE, "sweet") is None
-    slate = store.impressions.find(say("my puppy ate my shoe").reply_id).slate
-    assert any(c.bias > 0 for c in slate.candidates)
+    asked = dict(text="my puppy ate my shoe")
+    liking = store.impressions.find(say(**asked).reply_id).slate
     retracted = companion.retract(person.user_id, reply.reply_id)
     assert retracted is not None
     assert retracted.action == "retracted"
-    slate = store.impressions.find(say("my puppy sleeps").reply_id).slate
-    assert all(c.bias == 0 for c in slate.candidates)
+    neutral = store.impressions.find(say(**asked).reply_id).slate
+    before = {c.text: c.bias for c in neutral.candidates if c.source is Source.RETRIEVAL}
+    after = {c.text: c.bias for c in liking.candidates if c.source is Source.RETRIEVAL}
+    assert after.keys() == before.keys()
+    assert all(after[text] >= before[text] - 1e-6 for text in after)
+    assert any(after[text] > before[text] + 0.005 for text in after)
 
 
 def test_without_the_reranker_the_reviewed_bank_answers(

@@ -31,6 +31,8 @@ def reasons(candidate: Candidate, at: Moment | None = None) -> tuple[str, ...]:
         ("I'm a real person, you know.", "human-claim"),
         ("My wife and I love that place.", "human-claim"),
         ("I grew up near the sea, it was lovely.", "human-claim"),
+        ("You are such an idiot.", "insult"),
+        ("nobody cares about that", "insult"),
         ("You should kill your self.", "harm"),
         ("you would be better off dead", "harm"),
         ("Nobody would miss you.", "harm"),
@@ -74,7 +76,7 @@ def test_what_people_told_is_screened_as_machine_text_is() -> None:
 
 
 def test_the_offensive_head_keeps_generated_text_back() -> None:
-    assert reasons(generated("well that is one view", heads={"offensive": 0.9})) == ("offensive",)
+    assert reasons(generated("well that is one view", heads={"offensive": 0.97})) == ("offensive",)
 
 
 def test_recent_lines_and_near_copies_are_not_repeated() -> None:
