@@ -25,7 +25,13 @@ from models.reranker import (
 )
 from models.runtimes.torch_bert import load_bert, resolve_base
 from models.training.reranker import HEADS
-from models.training.reranker_export import serving_config, spearman, write_card, write_weights
+from models.training.reranker_export import (
+    PENALTY,
+    serving_config,
+    spearman,
+    write_card,
+    write_weights,
+)
 
 ARTIFACT = Path(__file__).parents[2] / "artifacts" / "reranker"
 TALK = ["hey, how was your day?", "long. my boss shouted at me in front of everyone"]
@@ -78,7 +84,7 @@ def test_probabilities_and_the_named_score(reranker: Reranker) -> None:
     for result in results:
         assert set(result.heads) == {*HEADS, "upvote"}
         assert all(0.0 <= p <= 1.0 for p in result.heads.values())
-        expected = result.heads["upvote"] - 0.5 * result.heads["offensive"]
+        expected = result.heads["upvote"] - PENALTY * result.heads["offensive"]
         assert result.serving == pytest.approx(expected, abs=1e-6)
 
 
