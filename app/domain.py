@@ -145,9 +145,10 @@ class UserContext:
 class Candidate:
     """One possible reply and all that is known of it.
 
-    `heads` are calibrated probabilities by head of the reranker; `score` is the serving score
-    (with the `bias` of relevance and taste added), None where the reranker did not answer in time. `filters`
-    are the reasons it may not be shown; `propensity` is the logged probability of being chosen.
+    `heads` are calibrated probabilities by head of the reranker; `score` is the serving score with
+    the `bias` of relevance and taste added, None where the reranker did not answer in time.
+    `filters` are the reasons it may not be shown; `propensity` is the logged probability of being
+    chosen.
     """
 
     candidate_id: str

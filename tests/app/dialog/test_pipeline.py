@@ -259,7 +259,7 @@ def test_a_reaction_becomes_taste_and_biases_the_next_scores(
     assert event is not None
     assert event.action == "made"
     assert companion.react(person.user_id, reply.reply_id, ReactionKind.LOVE, "sweet") is None
-    asked = dict(text="my puppy ate my shoe")
+    asked = {"text": "my puppy ate my shoe"}
     liking = store.impressions.find(say(**asked).reply_id).slate
     retracted = companion.retract(person.user_id, reply.reply_id)
     assert retracted is not None

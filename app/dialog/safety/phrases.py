@@ -1,6 +1,6 @@
 """How the phrases of the safety screen are written, and those that turn an alarm aside.
 
-Written for `safety_words.normalise`: one phrase a line, capitals stand for the lists below.
+Written for `words.normalise`: one phrase a line, capitals stand for the lists below.
 A phrase begins at a word and ends at one. Harmless phrases are closed: each says by itself that
 nobody is in danger, and none names wrists, pills or a plan.
 """

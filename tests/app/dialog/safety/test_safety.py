@@ -1,6 +1,6 @@
 """A crisis is seen as people text it, of oneself or another; everyday talk is not one.
 
-The messages are in safety_messages/, one a line, written for these tests.
+The messages are in messages/, one a line, written for these tests.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from app.dialog.lines import (
     CRISIS_OTHER,
 )
 from app.dialog.safety import Alarm, is_crisis, screen
-from app.dialog.safety_words import normalise
+from app.dialog.safety.words import normalise
 
-HERE = Path(__file__).parent / "safety_messages"
+HERE = Path(__file__).parent / "messages"
 
 
 def messages(name: str) -> list[str]:

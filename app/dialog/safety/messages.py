@@ -2,8 +2,8 @@
 
 It errs on the side of care: a message that may speak of suicide or self-harm is answered with
 where to find help, also where it jokes or quotes. A message without a single stem of the rules is
-let through at once; the phrases are in `safety_means`, `safety_despair` (danger)
-and `safety_phrases` (what turns an alarm aside).
+let through at once; the phrases are in `means`, `despair` (danger)
+and `phrases` (what turns an alarm aside).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from app.dialog import safety_phrases as rules
 from app.dialog.lines import BOUNDARY, CRISIS, CRISIS_CONTINUED, CRISIS_LOSS, CRISIS_OTHER
-from app.dialog.safety_despair import DESPAIR
-from app.dialog.safety_means import MEANS
-from app.dialog.safety_words import normalise
+from app.dialog.safety import phrases as rules
+from app.dialog.safety.despair import DESPAIR
+from app.dialog.safety.means import MEANS
+from app.dialog.safety.words import normalise
 
 _WORDS_BEFORE = 8  # a subject is looked for so many words before a phrase
 _NEAR = 120  # characters that hold those words
