@@ -150,10 +150,10 @@ class LoadController:
         A free model is always tried: were a prediction alone enough, one bad measurement could
         keep a model from ever being measured again.
         """
-        delay = self.delay(model)
+        now, delay = self._clock(), self.delay(model)
         if delay == 0.0:
-            return False
-        return self._clock() + delay + self._cost(model).seconds(tokens) > deadline
+            return now >= deadline
+        return now + delay + self._cost(model).seconds(tokens) > deadline
 
     def _cost(self, model: str) -> Cost:
         return self._fits.get(model, CostFit()).cost(self._clock())
