@@ -67,6 +67,7 @@ class Batcher(Generic[Item, Result]):
         length: tokens of an item.
         capacity: items that may wait before `submit` refuses.
         observe: called on the hub with the report of each successful batch.
+        parts: how many things an item holds (the pairs of a slate), for metrics and reports.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Batcher(Generic[Item, Result]):
         *,
         capacity: int = CAPACITY,
         observe: Callable[[BatchReport], None] | None = None,
+        parts: Callable[[Item], int] = lambda item: 1,
     ) -> None:
         self.name = name
         self._run = run
@@ -90,6 +92,7 @@ class Batcher(Generic[Item, Result]):
         self._clock = clock
         self._pool: Runner = pool if pool is not None else NativeThread()
         self._observe = observe
+        self._parts = parts
         self._log = get_logger("serving.batcher")
         self._waiting: WaitingItems[Item] = WaitingItems(capacity)
         self._tickets: dict[int, Ticket[Result]] = {}  # those with an item not settled
@@ -210,11 +213,12 @@ class Batcher(Generic[Item, Result]):
         for entry, value in zip(part, ended.value, strict=True):
             if not self._settle(entry.group, entry.position, Outcome(value)):
                 self._metrics.dropped.labels(self.name, "late").inc()
-        self._metrics.batch_items.labels(self.name).observe(len(part))
+        things = sum(self._parts(entry.item) for entry in part)
+        self._metrics.batch_items.labels(self.name).observe(things)
         self._metrics.batch_seconds.labels(self.name).observe(ended.seconds)
         self._metrics.batch_padding_ratio.labels(self.name).observe(padding_ratio(part))
         if self._observe is not None:
-            report = BatchReport(self.name, len(part), tokens, ended.seconds, waited)
+            report = BatchReport(self.name, things, tokens, ended.seconds, waited)
             self._observe(report)
         return ended
 

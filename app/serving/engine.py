@@ -156,14 +156,15 @@ class Engine:
             self._metrics.dropped.labels(RERANKER, "hopeless").inc(len(items))
             return Pending.of(nothing)
         try:
-            ticket = self._lanes.rerank.submit(items, deadline)
+            ticket = self._lanes.rerank.submit([items] if items else [], deadline)
         except Overloaded:  # counted by the batcher
             return Pending.of(nothing)
 
         def finish() -> list[RerankResult | None]:
             results = list(nothing)
-            for i, outcome in zip(worded, ticket.wait(), strict=True):
-                results[i] = self._sound(outcome.value)
+            for outcome in ticket.wait():  # one, of the whole slate
+                for i, result in zip(worded, outcome.value or nothing, strict=False):
+                    results[i] = self._sound(result)
             return results
 
         return Pending(finish, ticket.cancel)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,31 @@ from models.reranker import RerankItem, RerankResult
 
 Vector = NDArray[np.float32]
 
-# Padded tokens and items of a batch. Encoders cost about as much a pair in batches of 20 as of 64
-# (8.6 and 7.5 ms of one core), so theirs are small: an urgent item waits for less. The generator's
-# requests share the fixed cost of each step, so its batches are large.
+# Padded tokens and items of a batch. The reranker's items are whole slates: the responses of a
+# request share their context, which a batch of loose pairs would compute again and again. A pair
+# costs about as much in batches of 20 as of 64 (8.6 and 7.5 ms of one core), so batches of the
+# encoders are small: an urgent item waits for less. The generator's requests share the fixed cost
+# of each step, so its batches are large.
 BUDGETS: Mapping[str, Budget] = {
     ENCODER: Budget(tokens=1_024, items=32),
-    RERANKER: Budget(tokens=1_024, items=32),
+    RERANKER: Budget(tokens=2_048, items=4),
     GENERATOR: Budget(tokens=6_144, items=16),
 }
+
+
+RerankSlate = Sequence[RerankItem]
+
+
+def slates(
+    run: Callable[[list[RerankItem]], Sequence[RerankResult]],
+) -> Callable[[list[RerankSlate]], list[list[RerankResult]]]:
+    """The batch function over whole slates of one over pairs."""
+
+    def run_slates(batch: list[RerankSlate]) -> list[list[RerankResult]]:
+        results = iter(run([item for slate in batch for item in slate]))
+        return [list(islice(results, len(slate))) for slate in batch]
+
+    return run_slates
 
 
 class Lanes:
@@ -43,13 +61,14 @@ class Lanes:
             metrics,
             observe=observe,
         )
-        self.rerank: Batcher[RerankItem, RerankResult] = Batcher(
+        self.rerank: Batcher[RerankSlate, list[RerankResult]] = Batcher(
             RERANKER,
-            models.reranker.run,
+            slates(models.reranker.run),
             BUDGETS[RERANKER],
-            lambda item: item.length,
+            lambda slate: sum(item.length for item in slate),
             metrics,
             observe=observe,
+            parts=len,
         )
         self.generate: Batcher[GenerateItem, GenerateResult] | None = None
         if models.generator is not None:

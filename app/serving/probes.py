@@ -57,7 +57,7 @@ class Probes:
         """So many responses through the reranker."""
         texts = [_REPLIES[i % len(_REPLIES)] for i in range(responses)]
         items = self._models.reranker.prepare(_TURNS, texts)
-        results = [outcome.get() for outcome in self._lanes.rerank.submit(items, deadline).wait()]
+        results = self._lanes.rerank.submit([items], deadline).wait()[0].get()
         if not all(math.isfinite(result.serving) for result in results):
             raise ModelFailure("The reranker's canary gave no number")
 

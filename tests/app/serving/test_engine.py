@@ -108,8 +108,11 @@ def test_a_score_that_is_no_number_harms_nobody_else(
     metrics = Metrics()
     engine = open_engine(metrics)
 
-    def second_is_nan(items: Sequence[Any], results: list[RerankResult]) -> list[RerankResult]:
-        return [results[0], RerankResult({"upvote": math.nan}, math.nan), *results[2:]]
+    def second_is_nan(
+        items: Sequence[Any], results: list[list[RerankResult]]
+    ) -> list[list[RerankResult]]:
+        first, *others = results
+        return [[first[0], RerankResult({"upvote": math.nan}, math.nan), *first[2:]], *others]
 
     spoil(engine, monkeypatch, second_is_nan)
     scores = engine.score(TURNS, REPLIES, [], soon()).wait()
@@ -227,4 +230,4 @@ def test_a_cancelled_answer_is_not_computed(
     leaving.cancel()
     assert all(running.wait())
     assert leaving.wait() == [None]
-    assert seen == [3]
+    assert seen == [1]  # the one slate
