@@ -33,7 +33,7 @@ def ask(url: str, admin_key: str, prompt: str) -> dict[str, Any]:
     token = call(f"{url}/v1/auth/guest", {}, {})["token"]
     reply = call(f"{url}/v1/chat", {"message": prompt}, {"Authorization": f"Bearer {token}"})
     path = f"{url}/admin/v1/replies/{reply['reply_id']}/explain"
-    return {"reply": reply, "slate": call(path, None, {"X-API-Key": admin_key})["slate"]}
+    return {"reply": reply, "slate": call(path, None, {"X-API-Key": admin_key})}
 
 
 def best(slate: dict[str, Any], source: str) -> float | None:
