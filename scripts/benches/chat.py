@@ -1,9 +1,11 @@
 """The whole service against a naive app: closed loop, N pinned at 10, 10 retrieved, 20 new tokens.
 
-Both sides have the same weights, bank and prompts and take turns within one run. The naive side:
-Flask under a sync worker, transformers `generate(num_return_sequences=10)` and one cross-encoder
-call a request, fp32, no batching, no Redis. Messages are some 70 tokens and never repeat within a
-client, so that nothing can be cached. Deadlines are set far away, so that all the work is done.
+Both sides have the same generator, encoder, bank and prompts and take turns within one run. The
+naive side: Flask under a sync worker, transformers `generate(num_return_sequences=10)` and one
+call of a plain MiniLM cross-encoder a request (the shipped reranker's depth and width; its
+attention cannot be written as a transformers model), fp32, no batching, no Redis. Messages are
+some 70 tokens and never repeat within a client, so that nothing can be cached. Deadlines are set
+far away, so that all the work is done.
 """
 
 from __future__ import annotations
