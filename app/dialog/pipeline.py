@@ -143,7 +143,12 @@ class Pipeline:
         with timer.stage("rank"):
             ranked = rank.score(context, turns, gathered, features, self._engine, deadlines.rank())
         with timer.stage("choose"):
-            moment = screen.Moment.of(context.message.text, context.recent_replies, crisis=crisis)
+            moment = screen.Moment.of(
+                context.message.text,
+                context.recent_replies,
+                crisis=crisis,
+                logprob_min=self._settings.logprob_min,
+            )
             exploration = self._settings.exploration if features.exploration else 0.0
             choice = policy.select(
                 screen.screen(ranked.candidates, moment), seed=seed, exploration=exploration

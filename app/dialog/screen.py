@@ -87,11 +87,20 @@ class Moment:
     message: str
     recent: tuple[frozenset[str], ...]  # shingles of Kindred's last lines, newest first
     crisis: bool
+    logprob_min: float = float("-inf")  # of generated text, nats a token
 
     @classmethod
-    def of(cls, message: str, recent_replies: Iterable[str], *, crisis: bool) -> Moment:
+    def of(
+        cls,
+        message: str,
+        recent_replies: Iterable[str],
+        *,
+        crisis: bool,
+        logprob_min: float = float("-inf"),
+    ) -> Moment:
         """Prepare the texts once for all candidates."""
-        return cls(message, tuple(shingles(text) for text in recent_replies), crisis)
+        recent = tuple(shingles(text) for text in recent_replies)
+        return cls(message, recent, crisis, logprob_min)
 
 
 def screen(candidates: Iterable[Candidate], moment: Moment) -> tuple[Candidate, ...]:
@@ -129,6 +138,8 @@ def _reasons(candidate: Candidate, line: frozenset[str], moment: Moment) -> Iter
     if generated:
         if candidate.score is None:
             yield "unscored"
+        if candidate.logprob is not None and candidate.logprob < moment.logprob_min:
+            yield "unsure"  # its own model finds it unlikely: a small one then makes up words
         if _broken(candidate.text):
             yield "broken"
         if not (candidate.origin.get("finished", True) or _SENTENCE_END.search(candidate.text)):

@@ -63,6 +63,12 @@ def test_good_text_passes(text: str) -> None:
     assert reasons(generated(text)) == ()
 
 
+def test_what_its_own_model_finds_unlikely_is_kept_back() -> None:
+    at = Moment.of("hello", (), crisis=False, logprob_min=-1.8)
+    assert reasons(generated("It's a wisk of the pharks.", logprob=-2.4), at) == ("unsure",)
+    assert reasons(generated("What was the best part?", logprob=-1.2), at) == ()
+
+
 def test_generated_text_without_a_score_never_goes_out() -> None:
     assert reasons(generated("What made you smile today?", score=None)) == ("unscored",)
 
