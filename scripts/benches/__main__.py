@@ -1,15 +1,10 @@
-"""`./scripts/bench NAME [options]`: runs one benchmark."""
+"""`./scripts/bench NAME [options]`: runs one benchmark. `names.NAMES` lists them."""
 
 from __future__ import annotations
 
-import importlib
 import sys
 
-NAMES = {
-    "chat": "the whole service against a naive app, closed loop at 1, 8 and 32 clients",
-    "share": "who wins the slates of 200 fixed prompts, retrieval or generator",
-    "docs": "write docs/benchmarks.md from the figures of the others",
-}
+from scripts.benches.names import NAMES, module
 
 
 def main() -> int:
@@ -17,12 +12,17 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
         print("usage: ./scripts/bench NAME [options]   (NAME --help says more)\n")
         for name, what in NAMES.items():
-            print(f"  {name:<8} {what}")
+            print(f"  {name:<11} {what}")
         return 0 if sys.argv[1:] in (["--help"], ["-h"]) else 2
     name = sys.argv.pop(1)
     sys.argv[0] = f"scripts/bench {name}"
-    result: int = importlib.import_module(f"scripts.benches.{name}").main()
-    return result
+    try:
+        bench = module(name)
+    except ImportError as error:
+        print(f"scripts/bench {name}: {error}: see requirements-bench.txt", file=sys.stderr)
+        return 1
+    status: int = bench.main()
+    return status
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 
 from scripts.benches import report, service
 
+TITLE = "The whole service"
 PROMPTS = service.ROOT / "data" / "bench" / "prompts.txt"
 MESSAGE_CHARS = 300
 PINNED = {

@@ -1,4 +1,9 @@
-"""Writes docs/benchmarks.md from the figures that the other benches saved."""
+"""Writes docs/benchmarks.md from the figures that the other benches saved.
+
+A bench is any module named in `__main__.NAMES` that has a TITLE and a `show(result)`; its docstring
+says what is measured, and its `charts(result)`, where it has one, are embedded once `plots` has
+drawn them. A bench without figures is listed with the reason, not left out.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,17 @@ import argparse
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from scripts.benches import chat, service, share
+from scripts.benches import charts, names, service
 
-PARTS: dict[str, tuple[str, ModuleType]] = {
-    "chat": ("The whole service (`./scripts/bench chat`)", chat),
-    "share": ("Who wins the slates (`./scripts/bench share`)", share),
-}
+_HEAD = (
+    "# Benchmarks\n\n"
+    "Written by `./scripts/bench docs` from measured figures. The sides of a comparison took turns "
+    "within one run; ratios travel between machines, absolute times do not. `./scripts/bench NAME` "
+    "measures one of them again."
+)
+_NO_FIGURES = "no figures of it were saved when this page was written"
 
 
 def main() -> int:
@@ -21,18 +30,39 @@ def main() -> int:
     parser.add_argument("--figures", type=Path, default=service.ROOT / "var" / "bench")
     parser.add_argument("--out", type=Path, default=service.ROOT / "docs" / "benchmarks.md")
     options = parser.parse_args()
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `./scripts/bench docs` from measured figures. Both sides of a comparison took "
-        "turns within one run; ratios travel between machines, absolute times do not.",
-    ]
-    for name, (title, module) in PARTS.items():
-        path = options.figures / f"{name}.json"
-        if path.is_file():
-            about = (module.__doc__ or "").strip()
-            result = json.loads(path.read_text(encoding="utf-8"))
-            lines += ["", f"## {title}", "", about, "", module.show(result).strip()]
-    options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    options.out.write_text(page(options.figures, service.ROOT), encoding="utf-8")
     print(f"wrote {options.out}")
     return 0
+
+
+def page(figures: Path, root: Path) -> str:
+    """The whole page. `figures` holds NAME.json of each bench, `root` the pictures."""
+    measured, missing = [], []
+    for name, module in names.benches():
+        path = figures / f"{name}.json"
+        result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        reason = result.get("absent") or (None if result else _NO_FIGURES)
+        if reason:
+            missing.append(f"- {title(name, module)}: {reason}")
+        else:
+            measured.append(section(name, module, result, root))
+    parts = [_HEAD, *measured]
+    if missing:
+        parts.append("## Not measured\n\n" + "\n".join(missing))
+    return "\n\n".join(parts) + "\n"
+
+
+def section(name: str, module: ModuleType, result: dict[str, Any], root: Path) -> str:
+    """One bench: what it is, its figures, its pictures as far as they are drawn."""
+    about = (module.__doc__ or "").strip()
+    parts = [f"## {title(name, module)}", about, module.show(result).strip()]
+    for chart in module.charts(result) if hasattr(module, "charts") else ():
+        picture = charts.image(name, chart.name)
+        if (root / picture).is_file():
+            parts.append(f"![{chart.title}]({picture.relative_to('docs').as_posix()})")
+    return "\n\n".join(parts)
+
+
+def title(name: str, module: ModuleType) -> str:
+    """The heading, with the command that measures it."""
+    return f"{module.TITLE} (`./scripts/bench {name}`)"

@@ -18,6 +18,8 @@ from typing import Any
 from scripts.benches import report, service
 from scripts.benches.chat import PINNED, PROMPTS
 
+TITLE = "Who wins the slates"
+
 
 def call(url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> dict[str, Any]:
     """One JSON request; POST where there is a body."""
