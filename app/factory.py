@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import gevent
 from flask import Flask
@@ -12,6 +13,7 @@ from app import secrets
 from app.dialog.companion import Companion
 from app.errors import StartupError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
+from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
 from app.settings import Settings, load_settings
 from app.store.store import Store
@@ -23,10 +25,16 @@ _DISK_THREADS = 4
 _BOOT_ERROR = 3  # what gunicorn takes from a worker that cannot boot: it ends, and does not retry
 
 
-class Kindred:
-    """What one process owns; `close` ends it all, and may be called twice."""
+OpenEngine = Callable[[Settings, Metrics], AnyEngine]
 
-    def __init__(self, settings: Settings) -> None:
+
+class Kindred:
+    """What one process owns; `close` ends it all, and may be called twice.
+
+    `open_engine` opens the real engine; benches and tests of what stands above it give a fake.
+    """
+
+    def __init__(self, settings: Settings, open_engine: OpenEngine = Engine.open) -> None:
         self.settings = settings
         self.metrics = Metrics()
         # The key store waits for the disk in C, which would hold the hub: it waits over there.
@@ -35,7 +43,7 @@ class Kindred:
         try:
             _plant_flags(self.store)
             self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
-            self.engine = Engine.open(settings, self.metrics)
+            self.engine = open_engine(settings, self.metrics)
         except BaseException:
             self.store.close()
             raise
@@ -62,7 +70,7 @@ def _plant_flags(store: Store) -> None:
             store.flags.put(key, definition)
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, open_engine: OpenEngine = Engine.open) -> Flask:
     """The Flask application; `app.extensions["kindred"]` is what it owns.
 
     What must be changed is said in one clear line on stderr, and the process ends (SystemExit).
@@ -70,7 +78,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     try:
         settings = settings or load_settings()
         configure_logging(settings.log_level)
-        kindred = Kindred(settings)
+        kindred = Kindred(settings, open_engine)
         app = Flask(__name__, static_folder=None)
         app.extensions["kindred"] = kindred
         register(app, services_of(kindred))

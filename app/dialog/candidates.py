@@ -13,7 +13,8 @@ from app.dialog.features import Features
 from app.dialog.memory.recall import recall
 from app.domain import Candidate, Source, UserContext
 from app.errors import KindredError
-from app.serving.engine import Engine, Plan
+from app.serving.contract import AnyEngine
+from app.serving.load import Plan
 
 Vector = NDArray[np.float32]
 
@@ -44,7 +45,7 @@ def gather(
     turns: list[str],
     features: Features,
     plan: Plan,
-    engine: Engine,
+    engine: AnyEngine,
     *,
     k: int,
     seed: int,
@@ -92,7 +93,7 @@ def gather(
 
 
 def _retrieve(
-    turns: list[str], engine: Engine, k: int, deadline: float
+    turns: list[str], engine: AnyEngine, k: int, deadline: float
 ) -> tuple[list[Candidate], dict[str, Vector]]:
     texts = [turns[-1]]
     if len(turns) > 1:

@@ -21,7 +21,7 @@ from app.domain import (
     Taste,
 )
 from app.errors import Conflict, KindredError, NotFound, StoreUnavailable
-from app.serving.engine import Engine
+from app.serving.contract import AnyEngine
 from app.settings import Settings
 from app.store import ids
 from app.store.store import Store
@@ -44,7 +44,9 @@ class Replay:
 class Companion:
     """The dialog room's door."""
 
-    def __init__(self, store: Store, engine: Engine, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, engine: AnyEngine, settings: Settings, metrics: Metrics
+    ) -> None:
         self._store = store
         self._engine = engine
         self._metrics = metrics

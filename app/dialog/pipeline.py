@@ -14,7 +14,7 @@ from app.dialog.lines import fallback
 from app.dialog.memory import facts
 from app.domain import FactChange, Impression, Reply, Slate, Source, Speaker, UserContext
 from app.errors import StoreUnavailable
-from app.serving.engine import Engine
+from app.serving.contract import AnyEngine
 from app.settings import Settings
 from app.store import ids
 from app.store.contexts import BeginRequest, FinishRequest
@@ -43,7 +43,9 @@ class ChatRequest:
 class Pipeline:
     """Store, engine and settings bound together; one instance a process."""
 
-    def __init__(self, store: Store, engine: Engine, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, engine: AnyEngine, settings: Settings, metrics: Metrics
+    ) -> None:
         self._store = store
         self._engine = engine
         self._settings = settings

@@ -9,7 +9,7 @@ from app.dialog.features import Features
 from app.dialog.personalize import biases
 from app.domain import Candidate, UserContext
 from app.errors import KindredError
-from app.serving.engine import Engine
+from app.serving.contract import AnyEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def score(
     turns: list[str],
     gathered: Gathered,
     features: Features,
-    engine: Engine,
+    engine: AnyEngine,
     deadline: float,
 ) -> Ranked:
     """Serving scores for all candidates; late ones keep None and are left to the policy."""
@@ -55,7 +55,7 @@ def score(
 
 
 def _taste(
-    context: UserContext, gathered: Gathered, features: Features, engine: Engine, deadline: float
+    context: UserContext, gathered: Gathered, features: Features, engine: AnyEngine, deadline: float
 ) -> dict[str, float]:
     """The person's pull on each candidate; generated texts are embedded only when it is needed."""
     if not (features.taste and context.tastes):

@@ -1,0 +1,62 @@
+"""What the dialog room asks of an engine: the real one and its fake both are this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.serving.health import Health
+from app.serving.load import Plan
+from app.serving.pending import Pending
+from models.generator import Generation
+from models.reranker import RerankResult
+from retrieval.retriever import Hit
+
+Vector = NDArray[np.float32]
+
+
+class AnyEngine(Protocol):
+    """The four questions, the plan and the admission; deadlines are `time.monotonic()` seconds."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The version of each part, for slates and explanations."""
+
+    def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:
+        """Unit vectors (dimension,) of texts, in order."""
+
+    def retrieve(self, vector: Vector, k: int) -> list[Hit]:
+        """The `k` best replies of the bank for a unit vector (dimension,), best first."""
+
+    def generate(
+        self,
+        turns: Sequence[str],
+        facts: Sequence[str],
+        *,
+        n: int,
+        seed: int,
+        deadline: float,
+        max_new_tokens: int | None = None,
+    ) -> Pending[list[Generation]]:
+        """At most `n` distinct candidates for what to say after `turns` (oldest first)."""
+
+    def score(
+        self, turns: Sequence[str], responses: Sequence[str], facts: Sequence[str], deadline: float
+    ) -> Pending[list[RerankResult | None]]:
+        """A score for each response after `turns`; None where it is late, failed or no number."""
+
+    def plan(self) -> Plan:
+        """How many candidates a request that arrives now may have generated, and how long."""
+
+    def admission(self) -> AbstractContextManager[None]:
+        """Counts a request while it is answered; entering raises Overloaded (retry_after)."""
+
+    def health(self) -> Health:
+        """Whether requests should be sent here, and what was checked."""
+
+    def close(self) -> None:
+        """End everything; may be called twice."""
