@@ -11,6 +11,7 @@ from types import ModuleType
 NAMES = {
     "chat": "the whole service, a naive app and the same on service-streamer, closed loop",
     "share": "who wins the slates of 200 fixed prompts, retrieval or generator",
+    "frontend": "the HTTP path without models: milliseconds, and requests a core",
     "docs": "write docs/benchmarks.md from the figures of the others",
 }
 
