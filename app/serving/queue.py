@@ -2,19 +2,28 @@
 
 The most urgent item is always in the batch: lowest `priority` first, among those the earliest
 deadline (Liu and Layland 1973), then the first to arrive. The rest of its submission comes next,
-since items of one request often share work and are useless until all are done; then items of like
-length, so that little of a padded batch is padding. A batch never costs more than its budget,
-save for one item that alone exceeds it.
+since items of one request often share work and are useless until all are done; then the other
+items, priority by priority, those of like length first, so that little of a padded batch is
+padding. A batch never costs more than its budget, save for one item that alone exceeds it.
+
+Everything is found in logarithmic time: by urgency and by deadline in heaps, by submission in a
+table, by length in `Lengths`. An item that leaves stays behind in the heaps as a husk until it
+comes up or the husks outnumber the items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
 
+from app.serving.lengths import Lengths
+
 Item = TypeVar("Item")
+
+_HUSKS_KEPT = 64  # besides as many as there are items; fewer are not worth tidying
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,10 @@ class Budget:
         """Whether so many items, padded to the longest, fit."""
         return items <= self.items and items * longest <= self.tokens
 
+    def room(self, items: int) -> int:
+        """Tokens that the longest of so many items may have; 0 where so many do not fit."""
+        return self.tokens // items if items <= self.items else 0
+
 
 @dataclass(eq=False, slots=True)
 class Entry(Generic[Item]):
@@ -46,24 +59,12 @@ class Entry(Generic[Item]):
     position: int  # in its submission
     seq: int = 0  # order of arrival, set by the queue
     urgency: tuple[int, float, int] = field(init=False, default=(0, 0.0, 0))
+    waiting: bool = field(init=False, default=False)
 
     def rank(self, seq: int) -> None:
         """Fix the order of arrival, and with it the urgency (smaller is served first)."""
         self.seq = seq
         self.urgency = (self.priority, self.deadline, seq)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection(Generic[Item]):
-    """What one look into the queue took out: a batch, and what had expired before it."""
-
-    batch: tuple[Entry[Item], ...]
-    expired: tuple[Entry[Item], ...]
-
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest item, 0 for an empty batch."""
-        return max((entry.length for entry in self.batch), default=0)
 
 
 class WaitingItems(Generic[Item]):
@@ -73,12 +74,17 @@ class WaitingItems(Generic[Item]):
         if capacity < 1:
             raise ValueError("a queue holds at least one item")
         self.capacity = capacity
-        self._entries: dict[int, Entry[Item]] = {}
+        self._groups: dict[int, dict[int, Entry[Item]]] = {}  # by seq: in order of arrival
         self._seq = count(1)
+        self._size = 0
         self._tokens = 0
+        self._husks = 0
+        self._urgent: list[tuple[tuple[int, float, int], Entry[Item]]] = []
+        self._ending: list[tuple[float, int, Entry[Item]]] = []
+        self._alike: dict[int, Lengths[Entry[Item]]] = {}  # by priority
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return self._size
 
     @property
     def tokens(self) -> int:
@@ -87,68 +93,106 @@ class WaitingItems(Generic[Item]):
 
     def admits(self, items: int) -> bool:
         """Whether so many more fit."""
-        return len(self._entries) + items <= self.capacity
+        return self._size + items <= self.capacity
 
     def add(self, entries: Iterable[Entry[Item]]) -> None:
         """Take entries in; the caller has asked `admits`."""
         for entry in entries:
             entry.rank(next(self._seq))
-            self._entries[entry.seq] = entry
+            entry.waiting = True
+            self._groups.setdefault(entry.group, {})[entry.seq] = entry
+            self._size += 1
             self._tokens += entry.length
+            self._index(entry)
 
     def remove(self, entry: Entry[Item]) -> bool:
         """Take one entry out; False if it does not wait any more."""
-        if self._entries.pop(entry.seq, None) is None:
+        if not entry.waiting:
             return False
+        entry.waiting = False
+        group = self._groups[entry.group]
+        del group[entry.seq]
+        if not group:
+            del self._groups[entry.group]
+        self._size -= 1
         self._tokens -= entry.length
+        self._husks += 1
+        if self._husks > self._size + _HUSKS_KEPT:
+            self._tidy()
         return True
 
     def remove_group(self, group: int) -> list[Entry[Item]]:
         """Take out what still waits of one submission."""
-        entries = [entry for entry in self._entries.values() if entry.group == group]
+        entries = list(self._groups.get(group, {}).values())
         for entry in entries:
             self.remove(entry)
         return entries
 
-    def take(self, now: float, budget: Budget) -> Selection[Item]:
-        """Take out all that has expired at `now`, and the next batch."""
-        expired = [entry for entry in self._entries.values() if entry.deadline <= now]
-        for entry in expired:
-            self.remove(entry)
-        batch = select(list(self._entries.values()), budget)
-        for entry in batch:
-            self.remove(entry)
-        return Selection(tuple(batch), tuple(expired))
+    def expire(self, now: float) -> list[Entry[Item]]:
+        """Take out all whose deadline is not after `now`."""
+        expired = []
+        while self._ending and self._ending[0][0] <= now:
+            entry = heappop(self._ending)[2]
+            if self.remove(entry):
+                expired.append(entry)
+        return expired
+
+    def most_urgent(self) -> Entry[Item] | None:
+        """The entry that heads the next batch; None where nothing waits."""
+        while self._urgent:
+            entry = self._urgent[0][1]
+            if entry.waiting:
+                return entry
+            heappop(self._urgent)
+        return None
+
+    def take(self, budget: Budget) -> list[Entry[Item]]:
+        """Take out the next batch, the most urgent first; empty only where nothing waits."""
+        head = self.most_urgent()
+        if head is None:
+            return []
+        self.remove(head)
+        batch = [head]
+        longest = head.length
+        # A submission's own items in their order of urgency.
+        own = self._groups.get(head.group, {})
+        for entry in sorted(own.values(), key=lambda entry: entry.urgency):
+            padded = max(longest, entry.length)
+            if budget.admits(len(batch) + 1, padded):
+                self.remove(entry)
+                batch.append(entry)
+                longest = padded
+        for priority in sorted(self._alike):
+            while (room := budget.room(len(batch) + 1)) >= longest:
+                found = self._alike[priority].pop_nearest(head.length, room)
+                if found is None:
+                    break
+                self.remove(found)
+                batch.append(found)
+                longest = max(longest, found.length)
+        return batch
 
     def clear(self) -> list[Entry[Item]]:
         """Take everything out, the most urgent first."""
-        entries = sorted(self._entries.values(), key=lambda entry: entry.urgency)
-        self._entries.clear()
-        self._tokens = 0
+        entries = sorted(self._all(), key=lambda entry: entry.urgency)
+        for entry in entries:
+            self.remove(entry)
         return entries
 
+    def _all(self) -> list[Entry[Item]]:
+        return [entry for group in self._groups.values() for entry in group.values()]
 
-def select(entries: Sequence[Entry[Item]], budget: Budget) -> list[Entry[Item]]:
-    """The next batch of these entries; never empty unless they are."""
-    if not entries:
-        return []
-    head = min(entries, key=lambda entry: entry.urgency)
+    def _index(self, entry: Entry[Item]) -> None:
+        heappush(self._urgent, (entry.urgency, entry))
+        heappush(self._ending, (entry.deadline, entry.seq, entry))
+        self._alike.setdefault(entry.priority, Lengths()).add(entry)
 
-    def likeness(entry: Entry[Item]) -> tuple[bool, int, tuple[int, float, int]]:
-        # A submission's own items in their order of urgency; others nearest in length first.
-        same = entry.group == head.group
-        return (not same, 0 if same else abs(entry.length - head.length), entry.urgency)
-
-    batch = [head]
-    longest = head.length
-    for entry in sorted(entries, key=likeness):
-        if len(batch) >= budget.items:
-            break
-        padded = max(longest, entry.length)
-        if entry is not head and budget.admits(len(batch) + 1, padded):
-            batch.append(entry)
-            longest = padded
-    return batch
+    def _tidy(self) -> None:
+        """Build the indices anew of what waits; each husk is cleared away once."""
+        self._husks = 0
+        self._urgent, self._ending, self._alike = [], [], {}
+        for entry in self._all():
+            self._index(entry)
 
 
 def padding_ratio(batch: Sequence[Entry[Item]]) -> float:

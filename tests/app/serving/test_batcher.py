@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from app.errors import DeadlineExceeded, KindredError, ModelFailure, Overloaded
 from app.serving.batcher import Batcher, BatchReport
+from app.serving.policies import single
 from app.serving.queue import Budget
 from app.serving.ticket import Outcome
 from app.telemetry import Metrics
@@ -268,6 +269,66 @@ def test_an_observer_that_fails_does_not_end_the_dispatcher(make: Make) -> None:
     assert values(batcher.submit([1, 2], deadline()).wait()) == [2, 4]
     assert values(batcher.submit([3], deadline()).wait()) == [6]
     assert [(r.items, r.tokens) for r in reports] == [(2, 2), (1, 1)]
+
+
+def test_the_report_says_how_long_the_first_and_the_last_had_waited(make: Make) -> None:
+    reports: list[BatchReport] = []
+    now = 100.0
+    batcher = make(
+        Model(trouble=lambda items: time.sleep(0.02)).run,
+        observe=reports.append,
+        clock=lambda: now,
+    )
+    running = batcher.submit([1], now + FAR)
+    gevent.sleep(0.005)
+    tickets = [batcher.submit([2], now + FAR)]
+    now += 3.0
+    tickets.append(batcher.submit([3], now + FAR))
+    now += 2.0
+    for ticket in [running, *tickets]:
+        assert not any(outcome.error for outcome in ticket.wait())
+    assert [(r.items, r.waited, r.waited_least) for r in reports] == [(1, 0, 0), (2, 5, 2)]
+
+
+def test_one_item_at_a_time_where_the_policy_says_so(make: Make) -> None:
+    model = Model()
+    batcher = make(model.run, policy=single)
+    assert values(batcher.submit([1, 2, 3], deadline()).wait()) == [2, 4, 6]
+    assert model.batches == [[1], [2], [3]]
+
+
+def test_the_guard_holds_a_batch_to_what_the_most_urgent_can_afford(make: Make) -> None:
+    slacks: list[float] = []
+    now = 100.0
+
+    def allowance(slack: float) -> int:
+        slacks.append(slack)
+        return 2 if slack < 5 else 1_000
+
+    model = Model(trouble=lambda items: time.sleep(0.02))
+    batcher = make(model.run, allowance=allowance, clock=lambda: now)
+    tickets = [batcher.submit([0], now + 9)]
+    gevent.sleep(0.005)
+    tickets.append(batcher.submit([1, 2, 3], now + 8))
+    tickets.append(batcher.submit([4], now + 4))
+    for ticket in tickets:
+        assert not any(outcome.error for outcome in ticket.wait())
+    assert slacks == [9, 4, 8]
+    assert model.batches == [[0], [4, 1], [2, 3]]  # the urgent one, with one item beside it
+
+
+@pytest.mark.parametrize("allowed", [-5, 0])
+def test_the_most_urgent_item_runs_whatever_the_guard_says(make: Make, allowed: int) -> None:
+    model = Model()
+    batcher = make(model.run, allowance=lambda slack: allowed)
+    assert values(batcher.submit([1, 2], deadline()).wait()) == [2, 4]
+    assert model.batches == [[1], [2]]
+
+
+def test_a_guard_that_errs_is_counted_and_does_without(make: Make, metrics: Metrics) -> None:
+    batcher = make(Model().run, allowance=lambda slack: 1 // 0)
+    assert values(batcher.submit([1, 2], deadline()).wait()) == [2, 4]
+    assert sample(metrics, "kindred_failures_total", where="model_toy") == 1
 
 
 def test_outcomes_raise_their_error() -> None:

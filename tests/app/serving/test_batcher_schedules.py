@@ -192,7 +192,7 @@ def test_every_accepted_item_gets_exactly_one_outcome(schedule: Schedule) -> Non
     check_batches(run)
     assert ticks >= len(run.model.batches)  # each native call let the hub go on
     assert run.batcher.backlog().items == 0
-    assert not run.batcher._tickets
+    assert run.batcher.open_tickets == 0
 
 
 def judge(schedule: Schedule, arrival: Arrival, work: Work, outcome: Outcome[int]) -> None:

@@ -97,9 +97,9 @@ def test_what_is_late_is_left_out(open_engine: Open) -> None:
 
 def spoil(engine: Engine, monkeypatch: pytest.MonkeyPatch, spoiled: Callable[..., Any]) -> None:
     """Put something between the reranker and its batcher."""
-    lane = engine._lanes.rerank
-    real = lane._run
-    monkeypatch.setattr(lane, "_run", lambda items: spoiled(items, real(items)))
+    execution = engine._lanes.rerank._execution
+    real = execution._run
+    monkeypatch.setattr(execution, "_run", lambda items: spoiled(items, real(items)))
 
 
 def test_a_score_that_is_no_number_harms_nobody_else(
