@@ -1,0 +1,84 @@
+"""Texts as ids: the code points of what is asked, so that remote items are like local ones.
+
+A service tokenises for itself, so its items have to carry texts. They carry them as the code
+points of a normalised text: what is built on items (budgets, caches keyed by ids, the seed of an
+item) holds for them as for token ids, and the text is had back exactly. Tokens are estimated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.prompt import MAX_FACT_TOKENS, normalise, render
+
+CHARACTERS = 4
+"""Characters of a token: what English has in vocabularies of tens of thousands."""
+
+# Control characters: `normalise` takes them out of every text, so nobody can write them.
+_TURN = "\x1e"
+_FACTS = "\x1d"
+
+
+def ids_of(written: str) -> tuple[int, ...]:
+    """The code points of a text."""
+    return tuple(map(ord, written))
+
+
+def text_of(ids: Sequence[int]) -> str:
+    """The text of code points. Raises ValueError for what are none."""
+    try:
+        found = "".join(map(chr, ids))
+        found.encode()
+    except (ValueError, OverflowError):
+        raise ValueError("ids that are no code points") from None
+    return found
+
+
+def tokens_of(characters: int) -> int:
+    """About how many tokens so many characters are, at least 1."""
+    return max(1, math.ceil(characters / CHARACTERS))
+
+
+@dataclass(frozen=True)
+class Dialog:
+    """A conversation, oldest turn first, the last one to be answered; what is known of them."""
+
+    turns: tuple[str, ...]
+    facts: str = ""
+
+
+def dialog_ids(turns: Sequence[str], facts: Sequence[str], max_tokens: int) -> tuple[int, ...]:
+    """A conversation within about `max_tokens`, by `models.prompt`'s order of precedence.
+
+    Raises ValueError if no turn has any text.
+    """
+    known = [fact for fact in map(normalise, facts) if fact]
+    if known:
+        known[0] = _FACTS + known[0]
+    return tuple(
+        render(
+            ids_of_list,
+            [normalise(turn) for turn in turns],
+            known,
+            max_tokens=max_tokens * CHARACTERS,
+            end=ids_of(_TURN),
+            max_fact_tokens=MAX_FACT_TOKENS * CHARACTERS,
+        )
+    )
+
+
+def dialog_of(ids: Sequence[int]) -> Dialog:
+    """The conversation of `dialog_ids`. Raises ValueError for ids that are none."""
+    segments = text_of(ids).split(_TURN)
+    facts = segments.pop(0).removeprefix(_FACTS) if segments[0].startswith(_FACTS) else ""
+    turns = tuple(segment.strip() for segment in segments if segment.strip())
+    if not turns:
+        raise ValueError("a context without a turn")
+    return Dialog(turns, facts)
+
+
+def ids_of_list(written: str) -> list[int]:
+    """The code points of a text, as `models.prompt` wants an encoder to give them."""
+    return [ord(character) for character in written]
