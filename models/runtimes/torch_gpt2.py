@@ -17,27 +17,13 @@ Not thread-safe: the cache's memory is kept between runs. Numbers agree with tra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_TANH_GELU = frozenset({"gelu_new", "gelu_pytorch_tanh", "gelu_fast"})
-
-
-@dataclass(frozen=True)
-class _Block:
-    """One layer. Linear weights are [out, in]."""
-
-    ln_1: tuple[Tensor, Tensor]
-    qkv: tuple[Tensor, Tensor]
-    out: tuple[Tensor, Tensor]
-    ln_2: tuple[Tensor, Tensor]
-    up: tuple[Tensor, Tensor]
-    down: tuple[Tensor, Tensor]
-    scale: float
+from models.runtimes.gpt2_weights import Block, Gpt2Weights
 
 
 class TorchGpt2:
@@ -47,25 +33,14 @@ class TorchGpt2:
     """
 
     def __init__(self, model: Any, *, device: torch.device, dtype: torch.dtype) -> None:
-        config = model.config
+        weights = Gpt2Weights.of(model).to(device, dtype)
         self.device, self.dtype = device, dtype
-        self.heads: int = config.n_head
-        self.width: int = config.n_embd
-        self.positions: int = config.n_positions
-        self.eps: float = config.layer_norm_epsilon
-        self.gelu = _gelu_kind(config.activation_function)
-        state = {k: v.to(device, dtype) for k, v in model.state_dict().items()}
-        self.tokens = state["transformer.wte.weight"]
-        self.places = state["transformer.wpe.weight"]
-        self.head = state["lm_head.weight"]
-        self.norm = (state["transformer.ln_f.weight"], state["transformer.ln_f.bias"])
-        self.blocks = [_block(state, config, number) for number in range(config.n_layer)]
+        self.heads, self.width, self.eps = weights.heads, weights.width, weights.eps
+        self.positions, self.vocabulary = weights.positions, weights.vocabulary
+        self.gelu = weights.activation
+        self.tokens, self.places, self.head = weights.tokens, weights.places, weights.head
+        self.norm, self.blocks = weights.norm, weights.blocks
         self._memory: list[Tensor] = []
-
-    @property
-    def vocabulary(self) -> int:
-        """How many ids the output layer knows."""
-        return int(self.head.shape[0])
 
     def start(self, contexts: Sequence[Sequence[int]], counts: Sequence[int], steps: int) -> Decode:
         """Prefill `contexts` (each not empty); room for `steps` tokens of `counts[b]` candidates.
@@ -79,11 +54,11 @@ class TorchGpt2:
                 )
         return Decode(self, contexts, counts, steps)
 
-    def block_input(self, x: Tensor, block: _Block) -> Tensor:
+    def block_input(self, x: Tensor, block: Block) -> Tensor:
         """Queries, keys and values [rows, 3 * width] of states [rows, width]."""
         return F.linear(F.layer_norm(x, (self.width,), *block.ln_1, self.eps), *block.qkv)
 
-    def block_output(self, x: Tensor, attended: Tensor, block: _Block) -> Tensor:
+    def block_output(self, x: Tensor, attended: Tensor, block: Block) -> Tensor:
         """The residual stream after one layer, from what attention gave; both [rows, width]."""
         x = x + F.linear(attended, *block.out)
         hidden = F.linear(F.layer_norm(x, (self.width,), *block.ln_2, self.eps), *block.up)
@@ -256,40 +231,3 @@ class Decode:
         index = chosen[:, None, None, :, None].expand(-1, heads, steps, -1, head)
         own = own.gather(3, index).view(count, heads, steps * slots, head)
         return torch.cat([kept[:, :, : self.context], own], dim=2)
-
-
-def _gelu_kind(name: str) -> str:
-    if name in _TANH_GELU:
-        return "tanh"
-    if name == "gelu":
-        return "none"
-    if name == "relu":
-        return "relu"
-    raise ValueError(f"activation {name!r} is not known")
-
-
-def _block(state: dict[str, Tensor], config: Any, number: int) -> _Block:
-    name = f"transformer.h.{number}."
-
-    def norm(part: str) -> tuple[Tensor, Tensor]:
-        return state[f"{name}{part}.weight"], state[f"{name}{part}.bias"]
-
-    def linear(part: str) -> tuple[Tensor, Tensor]:
-        # GPT-2's Conv1D keeps [in, out].
-        weight, bias = norm(part)
-        return weight.T.contiguous(), bias
-
-    scale = 1.0
-    if config.scale_attn_weights:
-        scale = float(config.n_embd // config.n_head) ** -0.5
-    if config.scale_attn_by_inverse_layer_idx:
-        scale /= number + 1
-    return _Block(
-        ln_1=norm("ln_1"),
-        qkv=linear("attn.c_attn"),
-        out=linear("attn.c_proj"),
-        ln_2=norm("ln_2"),
-        up=linear("mlp.c_fc"),
-        down=linear("mlp.c_proj"),
-        scale=scale,
-    )
