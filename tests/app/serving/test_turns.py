@@ -1,0 +1,163 @@
+"""Whose turn it is, over all schedules of a virtual clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.serving.turns import Claim, Turns
+
+PATIENCE = {"reranker": 0.0, "encoder": 0.005, "generator": 0.1}
+GENERATOR_STEPS = 30
+STEP = 0.01  # seconds: a generator's step, and the most that any other turn takes here
+
+
+def test_little_patience_goes_first() -> None:
+    turns = Turns(PATIENCE)
+    claims = {name: turns.claim(name, 0.0) for name in ("generator", "encoder", "reranker")}
+    assert turns.grant(0.0) == [claims["reranker"]]
+    assert turns.grant(0.0) == []  # one at a time
+    turns.end(claims["reranker"])
+    assert turns.grant(0.01) == [claims["encoder"]]
+    turns.end(claims["encoder"])
+    assert turns.grant(0.02) == [claims["generator"]]
+
+
+def test_a_long_batch_gives_way_to_the_end_while_its_patience_lasts() -> None:
+    turns = Turns(PATIENCE)
+    long = turns.claim("generator", 0.0)
+    turns.grant(0.0)
+    assert not turns.gives_way(long, 0.5)  # nobody waits
+    late = turns.claim("reranker", 0.6)
+    assert turns.gives_way(long, 0.61)
+    assert turns.grant(0.61) == [late]
+    turns.end(late)
+    assert turns.grant(0.62) == [long]
+
+
+def test_patience_that_has_run_out_holds_its_place() -> None:
+    turns = Turns(PATIENCE)
+    long = turns.claim("generator", 0.0)
+    first = turns.claim("reranker", 0.0)
+    assert turns.grant(0.0) == [first]
+    turns.claim("reranker", 0.2)  # after the generator was due
+    turns.end(first)
+    assert turns.grant(0.2) == [long]
+    assert not turns.gives_way(long, 0.21)
+
+
+def test_who_insists_runs_beside_the_others_and_nobody_joins_them() -> None:
+    turns = Turns(PATIENCE)
+    hanging = turns.claim("generator", 0.0)
+    turns.grant(0.0)
+    insisting = turns.claim("reranker", 0.1)
+    waiting = turns.claim("encoder", 0.1)
+    assert turns.insists(insisting, 1.1)
+    assert not turns.insists(insisting, 1.1)
+    assert turns.running == {hanging, insisting}
+    turns.end(insisting)
+    assert turns.grant(1.2) == []  # the one that hangs still has its turn
+    turns.end(hanging)
+    assert turns.grant(1.3) == [waiting]
+
+
+def test_what_is_over_has_no_say() -> None:
+    turns = Turns(PATIENCE)
+    gone = turns.claim("encoder", 0.0)
+    turns.end(gone)
+    turns.end(gone)
+    assert turns.grant(0.0) == []
+    assert not turns.gives_way(gone, 0.0)
+    assert not turns.insists(gone, 0.0)
+    with pytest.raises(ValueError, match="able to run"):
+        Turns(PATIENCE, slots=0)
+
+
+@dataclass
+class Machine:
+    """Cores for one model at a time; each turn of a claim takes `STEP`, then it may give way."""
+
+    turns: Turns = field(default_factory=lambda: Turns(PATIENCE))
+    now: float = 0.0
+    steps: dict[Claim, int] = field(default_factory=dict)  # still to be run
+    model: dict[Claim, str] = field(default_factory=dict)
+    waited: dict[Claim, float] = field(default_factory=dict)
+    finished: list[Claim] = field(default_factory=list)
+
+    def arrives(self, model: str, steps: int) -> None:
+        claim = self.turns.claim(model, self.now)
+        self.steps[claim], self.model[claim], self.waited[claim] = steps, model, 0.0
+
+    def tick(self) -> None:
+        self.turns.grant(self.now)
+        assert len(self.turns.running) <= 1
+        assert self.turns.running or not self.turns.waiting  # the cores never idle
+        for waiting in self.turns.waiting:
+            self.waited[waiting] += STEP
+        self.now += STEP
+        for claim in self.turns.running:
+            self.steps[claim] -= 1
+            if self.steps[claim] == 0:
+                self.turns.end(claim)
+                self.finished.append(claim)
+            elif self.model[claim] == "generator":
+                self.turns.gives_way(claim, self.now)
+
+
+# Each model has one native thread, so of each one claim is open at a time.
+demands = st.lists(
+    st.tuples(
+        st.sampled_from([True, True, False]),
+        st.booleans(),
+        st.sampled_from([0, 0, 1, 5, GENERATOR_STEPS]),
+    ),
+    min_size=1,
+    max_size=120,
+)
+
+
+@given(demands)
+def test_nobody_starves_and_the_short_wait_for_a_step(
+    demands: list[tuple[bool, bool, int]],
+) -> None:
+    """However the models ask, a generator's batch waits for its patience and the turns due by then.
+
+    The others also wait for a generator whose patience is spent, to its end.
+    """
+    machine = Machine()
+    for reranks, encodes, generates in demands:
+        busy = {machine.model[c] for c in machine.turns.running | machine.turns.waiting}
+        if reranks and "reranker" not in busy:
+            machine.arrives("reranker", 1)
+        if encodes and "encoder" not in busy:
+            machine.arrives("encoder", 1)
+        if generates and "generator" not in busy:
+            machine.arrives("generator", generates)
+        machine.tick()
+    for _ in range(sum(machine.steps.values())):
+        machine.tick()
+    assert not machine.turns.running | machine.turns.waiting
+    assert sum(machine.steps.values()) == 0
+    assert sorted(c.number for c in machine.finished) == sorted(c.number for c in machine.steps)
+    for claim, waited in machine.waited.items():
+        model = machine.model[claim]
+        # Beyond it: who runs, one claim of each other model, and a tick for the rounding.
+        longest = PATIENCE[model] + 4 * STEP
+        if model != "generator":
+            longest += GENERATOR_STEPS * STEP
+        assert waited <= longest + 1e-9
+
+
+def test_while_patience_lasts_the_short_wait_for_one_step() -> None:
+    machine = Machine()
+    machine.arrives("generator", GENERATOR_STEPS)
+    for tick in range(GENERATOR_STEPS):
+        machine.tick()
+        if tick % 4 == 0:
+            machine.arrives("reranker", 1)
+    short = [claim for claim in machine.finished if machine.model[claim] == "reranker"]
+    assert len(short) >= 5
+    assert all(machine.waited[claim] <= STEP for claim in short)
