@@ -8,7 +8,7 @@ no queue, thread or lock: one caller at a time (the batcher sees to that).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ from models.checkpoint import (
     verify,
 )
 from models.prompt import MAX_CONTEXT_TOKENS, context_ids
-from models.runtimes.hardware import choose_device, choose_dtype
-from models.runtimes.torch_gpt2 import Decode, TorchGpt2
+from models.runtimes.gpt2 import Decoding, Gpt2Runtime, make_runtime
 from models.sampling import RowSampler, Sampling, uniforms
 
 KIND = "generator"
@@ -81,7 +80,7 @@ class GenerateResult:
 class Generator:
     """A GPT-2 (or DialoGPT) checkpoint ready to generate."""
 
-    def __init__(self, runtime: TorchGpt2, tokenizer: Any, version: str) -> None:
+    def __init__(self, runtime: Gpt2Runtime, tokenizer: Any, version: str) -> None:
         self.runtime, self.tokenizer, self.version = runtime, tokenizer, version
         self.eos = int(tokenizer.eos_token_id)
         self._banned_first = self._unusable([self.eos])
@@ -92,15 +91,17 @@ class Generator:
         cls,
         path_or_id: str | Path,
         *,
+        runtime: str = "torch",
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
     ) -> Generator:
         """Load a folder (checked against its manifest, if it has one) or a hub id.
 
-        device: auto, cpu, cuda, cuda:N. dtype: auto, float32, bfloat16, float16.
-        threads: torch's own, None leaves them. Raises ModelFileError for a folder that is
-        altered, incomplete or has no safetensors, OSError for a hub id that cannot be had.
+        runtime: torch, openvino, onnx. device: auto, cpu, cuda, cuda:N.
+        dtype: auto, fp32, bf16, fp16. threads: torch's own, None leaves them.
+        Raises ModelFileError for a folder that is altered, incomplete or has no safetensors,
+        OSError for a hub id that cannot be had, ImportError for a runtime that is not installed.
         """
         # Importing transformers takes seconds; whoever only needs the types is spared it.
         from transformers import AutoTokenizer, GPT2LMHeadModel
@@ -114,8 +115,6 @@ class Generator:
         version = _folder_version(folder) if local else ""
         if threads is not None:
             torch.set_num_threads(threads)
-        where = choose_device(device)
-        kind = choose_dtype(dtype, where)
         options = {"local_files_only": local, "trust_remote_code": False}
         model = GPT2LMHeadModel.from_pretrained(
             str(path_or_id), use_safetensors=True, dtype=torch.float32, **options
@@ -124,7 +123,13 @@ class Generator:
         if not local:
             commit = getattr(model.config, "_commit_hash", None) or "unknown"
             version = f"{path_or_id}@{commit[:12]}"
-        return cls(TorchGpt2(model, device=where, dtype=kind), tokenizer, version)
+        made = make_runtime(model, runtime, device=device, dtype=dtype, threads=threads)
+        return cls(made, tokenizer, version)
+
+    @property
+    def positions(self) -> int:
+        """Tokens that a context and what is generated after it may have together."""
+        return self.runtime.positions
 
     def encode_context(
         self,
@@ -141,24 +146,32 @@ class Generator:
 
     def warm(self) -> None:
         """Run once at a usual size, so that the first request does not pay for it."""
-        size = min(MAX_CONTEXT_TOKENS, self.runtime.positions // 2)
+        size = min(MAX_CONTEXT_TOKENS, self.positions // 2)
         item = GenerateItem((self.eos,) * size, n=10, seed=0, max_new_tokens=4)
         self.run([item])
 
-    def run(self, items: Sequence[GenerateItem]) -> list[GenerateResult]:
+    def run(
+        self,
+        items: Sequence[GenerateItem],
+        between_steps: Callable[[], None] | None = None,
+    ) -> list[GenerateResult]:
         """One result for each item, in order.
 
+        `between_steps` is called between two steps of decoding: another model may go first there.
         Raises ValueError if a context has ids outside the vocabulary or fills all positions.
         """
         active = [number for number, item in enumerate(items) if item.n > 0]
-        sampled = self._sample([items[number] for number in active]) if active else []
+        wanted = [items[number] for number in active]
+        sampled = self._sample(wanted, between_steps) if active else []
         results = [GenerateResult(()) for _ in items]
         for number, rows in zip(active, sampled, strict=True):
             results[number] = GenerateResult(self._usable(rows))
         return results
 
     @torch.inference_mode()
-    def _sample(self, items: Sequence[GenerateItem]) -> list[list[_Row]]:
+    def _sample(
+        self, items: Sequence[GenerateItem], between_steps: Callable[[], None] | None
+    ) -> list[list[_Row]]:
         self._check(items)
         limits = [self._limit(item) for item in items]
         rows = [
@@ -169,11 +182,16 @@ class Generator:
             [item.context_ids for item in items], [item.n for item in items], max(limits)
         )
         parents = torch.tensor([row.item for row in rows], device=self.runtime.device)
-        self._decode(decode, sampler, rows, decode.first[parents])
+        self._decode(decode, sampler, rows, decode.first[parents], between_steps)
         return [[row for row in rows if row.item == number] for number in range(len(items))]
 
     def _decode(
-        self, decode: Decode, sampler: RowSampler, rows: Sequence[_Row], logits: Tensor
+        self,
+        decode: Decoding,
+        sampler: RowSampler,
+        rows: Sequence[_Row],
+        logits: Tensor,
+        between_steps: Callable[[], None] | None,
     ) -> None:
         living = list(rows)
         banned = self._banned_first
@@ -191,6 +209,8 @@ class Generator:
                 decode.keep(kept)
                 ids = ids[kept]
                 living = [living[index] for index in going]
+            if between_steps is not None:
+                between_steps()
             logits = decode.step(ids)
 
     def _sampler(self, items: Sequence[GenerateItem], steps: int) -> RowSampler:
@@ -205,15 +225,15 @@ class Generator:
 
     def _check(self, items: Sequence[GenerateItem]) -> None:
         for item in items:
-            if len(item.context_ids) >= self.runtime.positions:
-                size, most = len(item.context_ids), self.runtime.positions - 1
+            if len(item.context_ids) >= self.positions:
+                size, most = len(item.context_ids), self.positions - 1
                 raise ValueError(f"a context of {size} tokens; at most {most} can be")
             if not 0 <= min(item.context_ids) <= max(item.context_ids) < self.runtime.vocabulary:
                 raise ValueError("a context has ids outside the vocabulary")
 
     def _limit(self, item: GenerateItem) -> int:
         """New tokens that the positions leave room for; the last one needs no position."""
-        return min(item.max_new_tokens, self.runtime.positions - len(item.context_ids) + 1)
+        return min(item.max_new_tokens, self.positions - len(item.context_ids) + 1)
 
     def _unusable(self, ids: Sequence[int]) -> Tensor | None:
         """`ids`, and those that the output layer has but the tokenizer does not know."""

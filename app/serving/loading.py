@@ -19,8 +19,6 @@ from models.generator import Generator
 from models.reranker import Reranker
 from retrieval.retriever import Retriever
 
-# The generator's names for the settings' dtypes; it has no int8 and chooses for itself there.
-_GENERATOR_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "int8": "auto"}
 _LINE_CHARS = 300
 # RuntimeError is torch's: no such device, tensors that do not fit, no memory.
 _LOAD_ERRORS = (ModelFileError, SafetensorError, OSError, ValueError, LookupError, RuntimeError)
@@ -103,10 +101,10 @@ def _load_generator(settings: Settings, threads: int) -> Generator:
     generator = Generator.load(
         settings.generator_path,
         device=settings.device,
-        dtype=_GENERATOR_DTYPES.get(settings.dtype, settings.dtype),
+        dtype="auto" if settings.dtype == "int8" else settings.dtype,  # it has no int8
         threads=threads,
     )
-    positions = generator.runtime.positions
+    positions = generator.positions
     if settings.context_tokens + settings.new_tokens > positions:
         raise StartupError(
             f"KINDRED_CONTEXT_TOKENS and KINDRED_NEW_TOKENS: {settings.context_tokens} + "
