@@ -76,6 +76,13 @@ class Metrics:
         self.dropped = Counter("kindred_dropped", "Items dropped", ["model", "reason"], registry=r)
         self.queued = _gauge("kindred_queued_items", "Items waiting", ["model"], r)
         self.candidates = _gauge("kindred_candidates", "Generated candidates a request (N)", [], r)
+        # Buckets of one where N usually is: their counts are how many replies had which N.
+        self.reply_candidates = Histogram(
+            "kindred_reply_candidates",
+            "Generated candidates a reply was chosen among; 0 where a stage was late",
+            buckets=(*range(11), 12, 16, 24, 32),
+            registry=r,
+        )
         self.in_flight = _gauge("kindred_in_flight_requests", "Chat requests in progress", [], r)
         self.hub_gap_seconds = Histogram(
             "kindred_hub_gap_seconds", "How late the event loop woke", buckets=_BUCKETS, registry=r

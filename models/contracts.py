@@ -1,8 +1,9 @@
 """What each model and each runtime has to be able to do: the contracts that all of them keep.
 
-Two layers. A *model* (`EncoderModel`, `RerankerModel`, `GeneratorModel`) is what the service calls:
-texts are prepared into items on the hub's side, items run as a batch on a native thread. A *network*
-(`EncoderNetwork`, `RerankNetwork`) is what a local runtime supplies beneath: ids in, numbers out.
+Two layers. A *model* (`EncoderModel`, `RerankerModel`, `GeneratorModel`) is what the service
+calls: texts are prepared into items on the hub's side, items run as a batch on a native thread. A
+*network* (`EncoderNetwork`, `RerankNetwork`) is what a local runtime supplies beneath: ids in,
+numbers out.
 A remote runtime has no network; it implements the model's contract itself.
 
 Rules that every implementation keeps:

@@ -1,10 +1,12 @@
-"""The sentence encoder: MiniLM, mean-pooled and L2-normalised (Reimers and Gurevych 2019)."""
+"""The sentence encoder: MiniLM, mean-pooled and L2-normalised (Reimers and Gurevych 2019).
+
+`Encoder` is texts to ids to vectors; what computes them is an `EncoderNetwork` of any runtime.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +15,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models.checkpoint import content_version, file_sha256
+from models.contracts import EncodeItem as EncodeItem
+from models.contracts import EncoderNetwork
 from models.prompt import normalise
-from models.runtimes.hardware import choose_device
-from models.runtimes.packing import Batch, mean_rows
-from models.runtimes.torch_bert import (
-    load_bert,
-    pick_dtype,
-    prepare_for,
-    resolve_base,
-)
+from models.runtimes.bert_networks import Opening, open_encoder
+from models.runtimes.choice import choose
+from models.runtimes.torch_bert import load_bert, resolve_base
 
 MAX_TOKENS = 256
 # What int8 is fitted to: the register and lengths of a chat.
@@ -67,51 +66,51 @@ class WordPiece:
         return int(found)
 
 
-@dataclass(frozen=True)
-class EncodeItem:
-    """One text as ids, `[CLS] … [SEP]`."""
-
-    ids: tuple[int, ...]
-
-    @property
-    def length(self) -> int:
-        """Tokens that this item adds to a batch."""
-        return len(self.ids)
-
-
 class Encoder:
     """A batch function from texts to unit vectors; no threads or queues inside.
 
-    The vectors equal those of sentence-transformers with the same base.
+    In fp32 the vectors equal those of sentence-transformers with the same base.
     """
 
-    def __init__(self, folder: Path, device: torch.device, dtype: str) -> None:
-        self._tokens = WordPiece(folder)
-        self._device = device
-        sample = [self._tokens.sequence(self._tokens.encode(text)) for text in SAMPLE]
-        self._bert = prepare_for(load_bert(str(folder)), device, dtype, sample)
-        self.dimension = self._bert.config.hidden_size
-        weights = file_sha256(folder / "model.safetensors")
-        self.version = content_version({"model.safetensors": weights})
+    def __init__(
+        self, tokens: WordPiece, network: EncoderNetwork, version: str, runtime: str = "given"
+    ) -> None:
+        """`runtime` says in words what the network is."""
+        self._tokens, self._network = tokens, network
+        self.version, self.runtime = version, runtime
+        self.dimension = network.width
 
     @classmethod
     def load(
         cls,
         base: str = "auto",
         *,
+        runtime: str = "auto",
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
+        compiled: bool = False,
+        sample: Sequence[str] = SAMPLE,
+        cache: Path | None = None,
     ) -> Encoder:
         """Load the base model ("auto": the packaged MiniLM; else a folder or a hub id).
 
-        `threads` sets torch's intra-op threads for the whole process. Raises OSError or
-        ValueError when the folder holds no BERT encoder.
+        runtime, device, dtype: see `models.runtimes.choice`. threads: of one run, and torch's
+        intra-op threads for the whole process. compiled: by torch.compile. sample: texts that int8
+        is fitted to. cache: a folder for what takes long to make (int8 graphs). Raises OSError or
+        ValueError when the folder holds no BERT encoder or the runtime is not to be had.
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        chosen = choose_device(device)
-        return cls(resolve_base(base), chosen, pick_dtype(dtype, chosen))
+        choice = choose(runtime, device, dtype)
+        folder = resolve_base(base)
+        tokens = WordPiece(folder)
+        ids = [tokens.sequence(tokens.encode(text)[: MAX_TOKENS - 2]) for text in sample]
+        opening = Opening(choice, threads, compiled, ids, cache)
+        network = open_encoder(load_bert(str(folder)), opening)
+        weights = file_sha256(folder / "model.safetensors")
+        version = content_version({"model.safetensors": weights})
+        return cls(tokens, network, version, str(choice))
 
     def prepare(self, texts: Sequence[str]) -> list[EncodeItem]:
         """Tokenise; texts are cut after 256 tokens, as the base model's authors did."""
@@ -119,14 +118,11 @@ class Encoder:
         return [EncodeItem(self._tokens.sequence(self._tokens.encode(t)[:room])) for t in texts]
 
     def run(self, items: Sequence[EncodeItem]) -> list[NDArray[np.float32]]:
-        """One (dimension,) float32 vector of length 1 for each item, in order."""
-        if not items:
-            return []
-        with torch.inference_mode():
-            batch = Batch.of([item.ids for item in items], device=self._device)
-            pooled = mean_rows(self._bert(batch), batch.contexts).float()
-            vectors = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
-        return list(vectors)
+        """One (dimension,) float32 vector of length 1 for each item, in order.
+
+        Raises ValueError for ids outside the vocabulary and for items that are too long.
+        """
+        return list(self._network.embed([item.ids for item in items])) if items else []
 
     def encode(self, texts: Sequence[str], batch_size: int = 64) -> NDArray[np.float32]:
         """(n, dimension) vectors of many texts, computed in batches of like length."""

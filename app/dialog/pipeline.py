@@ -203,6 +203,8 @@ class Pipeline:
 
     def _count(self, reply: Reply, slate: Slate) -> None:
         self._metrics.replies.labels(reply.source.value, str(reply.degraded).lower()).inc()
+        if reply.source in (Source.RETRIEVAL, Source.GENERATOR):
+            self._metrics.reply_candidates.observe(0 if slate.late else slate.n)
         for stage in slate.late:
             self._metrics.late.labels(stage).inc()
         for reason in screen.reasons_of(slate.candidates):

@@ -21,9 +21,9 @@ from models.reranker import (
     MAX_RESPONSE,
     WEIGHTS,
     Renderer,
-    Reranker,
     RerankNet,
     make_delta,
+    open_folder,
 )
 from models.runtimes.torch_bert import PACKAGED_BASE_ID, load_bert, resolve_base
 from models.training.judgements import Judged, ranks
@@ -141,7 +141,7 @@ def verify_reload(
     net: RerankNet, render: Renderer, held_out: HeldOut, folder: Path, base: str
 ) -> dict[str, float]:
     """Scores of the loaded folder against those of the trained network (Spearman, top-1)."""
-    loaded_net = Reranker.load(folder, base=base, device="cpu", dtype="fp32").net
+    loaded_net, _, _ = open_folder(folder, base)
     trained, loaded = (
         torch.cat([score_selection(n, render, s, 20) for s in held_out.selection.values()])[:, :, 0]
         for n in (net, loaded_net)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
-_KEY = re.compile(r"[\x21-\x7e]*")
+_VISIBLE = re.compile(r"[\x21-\x7e]*")
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+")
 
@@ -44,6 +44,8 @@ class Endpoint:
     ca_file: str | None = None
 
     def __post_init__(self) -> None:
+        if not _VISIBLE.fullmatch(self.url):  # urlsplit would drop line breaks without a word
+            raise ValueError("a service's URL is visible ASCII")
         parts = self._parts
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("a service's URL is http(s)://host[:port][/prefix]")
@@ -57,7 +59,7 @@ class Endpoint:
             named = None
         if not named:
             raise ValueError("a service's host is a name in ASCII or an address")
-        if not _KEY.fullmatch(self.key):
+        if not _VISIBLE.fullmatch(self.key):
             raise ValueError("a key is visible ASCII")
         times = (self.seconds, self.connect_seconds, self.start_seconds)
         if not all(math.isfinite(value) and value > 0 for value in times):

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.contracts import RerankItem, RerankResult
-from models.prompt import normalise, rerank_query
+from models.prompt import normalise
 from models.runtimes.remote.answers import listed, member, number, wrong
 from models.runtimes.remote.batch import Outcomes
 from models.runtimes.remote.client import Client, Request
 from models.runtimes.remote.endpoint import Endpoint
 from models.runtimes.remote.errors import RemoteError
 from models.runtimes.remote.info import TEXTS_MOST, ask_info
-from models.runtimes.remote.text import CHARACTERS, ids_of, ids_of_list, text_of, tokens_of
+from models.runtimes.remote.text import ids_of, query_ids, text_of, tokens_of
 
 CONTEXT_TOKENS = 96
 RESPONSE_CHARACTERS = 1_024
-_NEWLINE = "\n"
+_NEWLINE = ord("\n")
 
 
 class RemoteReranker:
@@ -64,15 +64,8 @@ class RemoteReranker:
 
         Raises ValueError if the context or a response has no text.
         """
-        query = rerank_query(
-            ids_of_list,
-            [normalise(turn) for turn in context_turns],
-            [normalise(fact) for fact in facts],
-            max_tokens=self._context_tokens * CHARACTERS,
-            separator=ids_of(_NEWLINE),
-        )
-        context = tuple(query)
-        latest = len(query) - query[::-1].index(ord(_NEWLINE)) if ord(_NEWLINE) in query else 0
+        context = query_ids(context_turns, facts, self._context_tokens)
+        latest = max((i + 1 for i, code in enumerate(context) if code == _NEWLINE), default=0)
         items = []
         for response in responses:
             reply = ids_of(normalise(response)[:RESPONSE_CHARACTERS])

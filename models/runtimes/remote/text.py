@@ -57,16 +57,26 @@ def dialog_ids(turns: Sequence[str], facts: Sequence[str], max_tokens: int) -> t
     known = [fact for fact in map(normalise, facts) if fact]
     if known:
         known[0] = _FACTS + known[0]
-    return tuple(
-        render(
-            ids_of_list,
-            [normalise(turn) for turn in turns],
-            known,
-            max_tokens=max_tokens * CHARACTERS,
-            end=ids_of(_TURN),
-            max_fact_tokens=MAX_FACT_TOKENS * CHARACTERS,
-        )
+    return _rendered(turns, known, max_tokens, _TURN)
+
+
+def query_ids(turns: Sequence[str], facts: Sequence[str], max_tokens: int) -> tuple[int, ...]:
+    """The same with a line for the facts and one for each turn. Raises ValueError as there."""
+    return _rendered(turns, [normalise(fact) for fact in facts], max_tokens, "\n")[:-1]
+
+
+def _rendered(
+    turns: Sequence[str], facts: Sequence[str], max_tokens: int, end: str
+) -> tuple[int, ...]:
+    ids = render(
+        lambda written: list(ids_of(written)),
+        [normalise(turn) for turn in turns],
+        facts,
+        max_tokens=max_tokens * CHARACTERS,
+        end=ids_of(end),
+        max_fact_tokens=MAX_FACT_TOKENS * CHARACTERS,
     )
+    return tuple(ids)
 
 
 def dialog_of(ids: Sequence[int]) -> Dialog:
@@ -77,8 +87,3 @@ def dialog_of(ids: Sequence[int]) -> Dialog:
     if not turns:
         raise ValueError("a context without a turn")
     return Dialog(turns, facts)
-
-
-def ids_of_list(written: str) -> list[int]:
-    """The code points of a text, as `models.prompt` wants an encoder to give them."""
-    return [ord(character) for character in written]

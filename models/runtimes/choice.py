@@ -1,0 +1,101 @@
+"""Which runtime, device and number format the encoder and the reranker run in, and why.
+
+A default has to be fast and faithful: one that changes more than 1 % of the best candidates against
+torch in fp32 is none, however fast it is. docs/models/runtimes.md has the figures.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from dataclasses import dataclass
+
+import torch
+
+from models.runtimes.hardware import choose_device, choose_dtype
+
+RUNTIMES = ("openvino", "torch", "onnx")
+DTYPES = ("fp32", "bf16", "fp16", "int8")
+_PACKAGES = {"openvino": ("openvino",), "torch": ("torch",), "onnx": ("onnx", "onnxruntime")}
+_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+_OPENVINO_MACHINES = ("x86_64", "amd64", "aarch64", "arm64")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runtime, a device (`cpu`, `cuda`, `cuda:1`) and one of `DTYPES`, with the reason."""
+
+    runtime: str
+    device: str
+    dtype: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.runtime} {self.dtype} on {self.device} ({self.why})"
+
+
+def choose(runtime: str = "auto", device: str = "auto", dtype: str = "auto") -> Choice:
+    """Fill in what is "auto"; what is named is kept.
+
+    Raises ValueError for a name that there is not, a package that is not installed, a device that
+    is not here, and a pair that does not go together.
+    """
+    if runtime not in ("auto", *RUNTIMES):
+        raise ValueError(f"runtime {runtime!r} is not one of auto, {', '.join(RUNTIMES)}")
+    if dtype not in ("auto", *DTYPES):
+        raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+    where = choose_device(device)
+    reasons = []
+    if runtime == "auto":
+        runtime, reason = _runtime(where, dtype)
+        reasons.append(reason)
+    missing = [name for name in _PACKAGES[runtime] if not _installed(name)]
+    if missing:
+        raise ValueError(f"runtime {runtime!r} needs the package {missing[0]}: not installed")
+    if runtime == "openvino" and where.type != "cpu":
+        raise ValueError("runtime 'openvino' runs on the CPU only")
+    if dtype == "auto":
+        dtype, reason = _dtype(runtime, where)
+        reasons.append(reason)
+    if runtime == "openvino":
+        _check_openvino(dtype)
+    return Choice(runtime, str(where), dtype, "; ".join(reasons) or "as set")
+
+
+def _runtime(device: torch.device, dtype: str) -> tuple[str, str]:
+    if device.type != "cpu":
+        return "torch", f"torch is the default on {device.type}"
+    if platform.machine().lower() not in _OPENVINO_MACHINES:
+        return "torch", f"OpenVINO has no build for {platform.machine()}"
+    if not _installed("openvino"):
+        return "torch", "openvino is not installed"
+    if dtype == "int8" and not _installed("nncf"):
+        return "torch", "nncf, which makes int8 graphs for OpenVINO, is not installed"
+    return "openvino", "the fastest on a CPU"
+
+
+def _dtype(runtime: str, device: torch.device) -> tuple[str, str]:
+    if runtime == "onnx":
+        if device.type == "cuda":
+            return "fp16", "half precision is fast there"
+        return "fp32", "ONNX Runtime has no fast bf16 on a CPU"
+    if runtime == "openvino":
+        from models.runtimes.openvino_bert import able
+
+        for name in ("bf16", "fp16"):
+            if able(name):
+                return name, f"this CPU multiplies {name}"
+        return "fp32", "this CPU multiplies neither bf16 nor fp16"
+    name = _NAMES[choose_dtype("auto", device)]
+    return name, f"this {device.type} multiplies it fast"
+
+
+def _check_openvino(dtype: str) -> None:
+    from models.runtimes.openvino_bert import able
+
+    if not able(dtype):
+        raise ValueError(f"this CPU has no instructions for {dtype}")
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
