@@ -1,11 +1,15 @@
 """Whose turn it is on cores that the models share: pure, no clock, no threads.
 
 A claim is a model's wish to run. Each model has a patience: the seconds that one claim may be put
-off in all. A claim is due when its patience will have run out; the one that is due first goes
-first. So a model of little patience overtakes one of much, but what was claimed after another was
-due never overtakes it: nobody starves. While a claim runs it is not put off, and its due time
-moves on; a long batch that gives way between its steps therefore keeps giving way, until what it
-has waited in all reaches its patience.
+off. A claim is due when its patience will have run out; the one that is due first goes first. So a
+model of little patience overtakes one of much, but what was claimed after another was due does not
+overtake it: nobody starves.
+
+While a claim runs it is not put off, and its due time moves on. A long batch that gives way between
+its steps therefore goes on giving way as long as it has waited less than its patience in all. After
+that it does so ever more rarely: it lets go who has waited longer than it was itself put off beyond
+its patience. Under the others' endless demand, a batch of s steps against turns of one step each is
+put off by some √(2s) steps more.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,7 +13,9 @@ from app.serving.turns import Claim, Turns
 
 PATIENCE = {"reranker": 0.0, "encoder": 0.005, "generator": 0.1}
 GENERATOR_STEPS = 30
-STEP = 0.01  # seconds: a generator's step, and the most that any other turn takes here
+STEP = 0.01  # seconds: a generator's step, and any other turn
+# Beyond its patience, with two others that never rest: the k-th pair of turns costs k more steps.
+OVERTIME = 2 * STEP * (1 + math.isqrt(GENERATOR_STEPS))
 
 
 def test_little_patience_goes_first() -> None:
@@ -120,13 +123,10 @@ demands = st.lists(
 
 
 @given(demands)
-def test_nobody_starves_and_the_short_wait_for_a_step(
+def test_nobody_starves(
     demands: list[tuple[bool, bool, int]],
 ) -> None:
-    """However the models ask, a generator's batch waits for its patience and the turns due by then.
-
-    The others also wait for a generator whose patience is spent, to its end.
-    """
+    """However the models ask, nobody waits much longer than their patience."""
     machine = Machine()
     for reranks, encodes, generates in demands:
         busy = {machine.model[c] for c in machine.turns.running | machine.turns.waiting}
@@ -143,12 +143,8 @@ def test_nobody_starves_and_the_short_wait_for_a_step(
     assert sum(machine.steps.values()) == 0
     assert sorted(c.number for c in machine.finished) == sorted(c.number for c in machine.steps)
     for claim, waited in machine.waited.items():
-        model = machine.model[claim]
-        # Beyond it: who runs, one claim of each other model, and a tick for the rounding.
-        longest = PATIENCE[model] + 4 * STEP
-        if model != "generator":
-            longest += GENERATOR_STEPS * STEP
-        assert waited <= longest + 1e-9
+        # Who runs, one claim of each other model, a tick for the rounding.
+        assert waited <= PATIENCE[machine.model[claim]] + 4 * STEP + OVERTIME
 
 
 def test_while_patience_lasts_the_short_wait_for_one_step() -> None:
