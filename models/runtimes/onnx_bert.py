@@ -106,6 +106,8 @@ def quantised(model: onnx.ModelProto) -> bytes:
             nodes_to_exclude=downs,
             per_channel=True,
             weight_type=QuantType.QInt8,
+            # Shapes and types are not inferred through the fused operators.
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
         )
         return path.read_bytes()
 

@@ -148,12 +148,12 @@ def mean_of(x: NDArray[np.float32], starts: Ints, lengths: Ints) -> NDArray[np.f
     closed = np.concatenate([x, np.zeros((1, x.shape[1]), dtype=x.dtype)])
     bounds = np.stack([starts, starts + lengths], axis=1).ravel()
     sums = np.add.reduceat(closed, bounds, axis=0)[::2]
-    means: NDArray[np.float32] = sums / lengths[:, None].astype(np.float32)
+    means: NDArray[np.float32] = np.divide(sums, lengths[:, None], dtype=np.float32)
     return means
 
 
 def unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of length 1; a row of zeros stays one."""
     size = np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
-    rows: NDArray[np.float32] = (x / np.maximum(size, 1e-12)).astype(np.float32, copy=False)
+    rows: NDArray[np.float32] = np.divide(x, np.maximum(size, 1e-12), dtype=np.float32)
     return rows

@@ -23,7 +23,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return Encoder.load(device="cpu", dtype="fp32", threads=1)
+    return Encoder.load(runtime="torch", device="cpu", dtype="fp32", threads=1)
 
 
 def test_vectors_are_unit_float32(encoder: Encoder) -> None:
@@ -77,7 +77,7 @@ def test_it_agrees_with_sentence_transformers(encoder: Encoder) -> None:
 def test_int8_stays_close(encoder: Encoder) -> None:
     if not {"fbgemm", "x86"} & set(torch.backends.quantized.supported_engines):
         pytest.skip("this torch has no int8 engine for this CPU")
-    small = Encoder.load(device="cpu", dtype="int8")
+    small = Encoder.load(runtime="torch", device="cpu", dtype="int8")
     texts = [text for text in TEXTS if text]
     for mine, reference in zip(
         small.run(small.prepare(texts)), encoder.run(encoder.prepare(texts)), strict=True

@@ -22,6 +22,7 @@ from models.reranker import (
     RerankNet,
     apply_delta,
     make_delta,
+    open_folder,
 )
 from models.runtimes.torch_bert import load_bert, resolve_base
 from models.training.reranker import HEADS
@@ -75,7 +76,7 @@ def folder(net: RerankNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reranker(folder: Path) -> Reranker:
-    return Reranker.load(folder, device="cpu", dtype="fp32", threads=1)
+    return Reranker.load(folder, runtime="torch", device="cpu", dtype="fp32", threads=1)
 
 
 def test_probabilities_and_the_named_score(reranker: Reranker) -> None:
@@ -152,11 +153,13 @@ def test_special_tokens_in_a_message_do_not_split_it() -> None:
     assert item.response.count(tokens.sep) == 1
 
 
-def test_delta_and_base_give_the_trained_scores(net: RerankNet, reranker: Reranker) -> None:
+def test_delta_and_base_give_the_trained_scores(
+    net: RerankNet, folder: Path, reranker: Reranker
+) -> None:
     items = [i for t in ("hello", "i lost my job", TALK[1]) for i in reranker.prepare([t], REPLIES)]
     with torch.inference_mode():
         trained = net(RerankBatch.of(items))
-        loaded = reranker.net(RerankBatch.of(items))
+        loaded = open_folder(folder)[0](RerankBatch.of(items))
     assert spearman(trained[:, 0], loaded[:, 0]) > 0.99
     assert torch.allclose(trained, loaded, atol=0.03)
 
@@ -178,7 +181,7 @@ def test_a_delta_of_another_shape_of_net_is_refused() -> None:
 def test_int8_ranks_as_fp32_does(folder: Path, reranker: Reranker) -> None:
     if not {"fbgemm", "x86"} & set(torch.backends.quantized.supported_engines):
         pytest.skip("this torch has no int8 engine for this CPU")
-    small = Reranker.load(folder, device="cpu", dtype="int8")
+    small = Reranker.load(folder, runtime="torch", device="cpu", dtype="int8")
     items = [i for t in ("hello", "i lost my job", TALK[1]) for i in reranker.prepare([t], REPLIES)]
     exact = torch.tensor([r.serving for r in reranker.run(items)])
     quick = torch.tensor([r.serving for r in small.run(items)])
