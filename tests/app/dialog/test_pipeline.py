@@ -362,3 +362,24 @@ def test_each_reply_stands_behind_the_turn_it_answers() -> None:
     )
     context = UserContext("u", "c", turns[-1], turns)
     assert dialog_of(context) == ["line 1", "line 5", "line 2", "line 3", "line 6"]
+
+
+def test_how_many_candidates_a_reply_had_is_counted_and_a_late_stage_makes_it_none(
+    store: Store, person: Person, engine: Engine, engine_settings: Settings
+) -> None:
+    def counted(settings: Settings) -> tuple[float, float]:
+        metrics = Metrics()
+        companion = Companion(store, engine, settings, metrics)
+        companion.reply(ChatRequest(person.user_id, person.generation, "what a long day it was"))
+        sample = metrics.registry.get_sample_value
+        count = sample("kindred_reply_candidates_count")
+        total = sample("kindred_reply_candidates_sum")
+        assert count is not None
+        assert total is not None
+        return count, total
+
+    assert counted(engine_settings) == (1.0, 4.0)
+    hasty = engine_settings.model_copy(update={"rank_deadline_ms": 1, "gather_deadline_ms": 1})
+    count, total = counted(hasty)
+    assert total == 0.0
+    assert count <= 1.0  # a fallback line is no choice among candidates
