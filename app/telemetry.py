@@ -74,6 +74,13 @@ class Metrics:
             "kindred_queue_seconds", "Wait before a batch", ["model"], buckets=_BUCKETS, registry=r
         )
         self.dropped = Counter("kindred_dropped", "Items dropped", ["model", "reason"], registry=r)
+        self.cache_lookups = Counter(
+            "kindred_cache_lookups", "Results looked up", ["cache", "outcome"], registry=r
+        )
+        self.cache_evictions = Counter(
+            "kindred_cache_evictions", "Results that had to leave", ["cache"], registry=r
+        )
+        self.cache_bytes = _gauge("kindred_cache_bytes", "Bytes of what is kept", ["cache"], r)
         self.queued = _gauge("kindred_queued_items", "Items waiting", ["model"], r)
         self.candidates = _gauge("kindred_candidates", "Generated candidates a request (N)", [], r)
         # Buckets of one where N usually is: their counts are how many replies had which N.
