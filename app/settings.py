@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     gather_deadline_ms: Milliseconds = 450
     rank_deadline_ms: Milliseconds = 200
     finish_deadline_ms: Milliseconds = 50
+    latency_objective_ms: Milliseconds | None = None  # of 95 % of replies; none: chat_deadline_ms
     retrieval_k: int = Field(default=10, ge=1, le=100)
     candidates_max: int = Field(default=10, ge=0, le=32)
     candidates_pinned: int | None = Field(default=None, ge=0, le=32)

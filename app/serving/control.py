@@ -6,22 +6,45 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 
 from app.errors import Overloaded
-from app.serving.batcher import Backlog, BatchReport
-from app.serving.cost import Cost, CostFit
-from app.serving.load import Limits, Load, Plan, decide, retry_after, top
+from app.serving.control_observed import ArrivalRate, Costs, remaining
+from app.serving.gain import DEFAULT, Gain
+from app.serving.load import (
+    ENCODER,
+    GENERATOR,
+    RERANKER,
+    Limits,
+    Load,
+    Plan,
+    decide,
+    demand,
+    plans,
+    retry_after,
+    start,
+)
+from app.serving.load_feedback import Feedback
+from app.serving.peers import Peers
+from app.serving.queue import Budget
+from app.serving.reports import Backlog, BatchReport
 from app.settings import Settings
 from app.telemetry import Metrics
 
-ENCODER, RERANKER, GENERATOR = "encoder", "reranker", "generator"
-_RATE_SECONDS = 2.0  # how far back arrivals count
-_REPLY_TOKENS = 30.0  # of the reranker, a candidate, before any was seen
+__all__ = ["ENCODER", "GENERATOR", "RERANKER", "LoadController", "Request", "limits_of"]
+
+_PUBLISH_SECONDS = 0.1  # between two words to the other workers
+_LEAST_EFFICIENT = 2.0  # a guarded batch holds this many times the work of its fixed part
 
 
-def limits_of(settings: Settings) -> Limits:
-    """What the settings allow a request."""
+def limits_of(
+    settings: Settings,
+    budgets: Mapping[str, Budget] | None = None,
+    gain: Gain = DEFAULT,
+) -> Limits:
+    """What the settings allow a request, what a batch may hold, what candidates are worth."""
+    objective = settings.latency_objective_ms or settings.chat_deadline_ms
     return Limits(
         n_max=settings.candidates_max,
         new_tokens=settings.new_tokens,
@@ -29,46 +52,56 @@ def limits_of(settings: Settings) -> Limits:
         retrieved=settings.retrieval_k,
         gather_seconds=settings.gather_deadline_ms / 1000,
         rank_seconds=settings.rank_deadline_ms / 1000,
-        chat_seconds=settings.chat_deadline_ms / 1000,
+        objective_seconds=objective / 1000,
         in_flight_max=settings.in_flight_max,
         pinned=settings.candidates_pinned,
+        gain=gain,
+        budgets=budgets or {},
     )
 
 
-@dataclass(slots=True)
-class ArrivalRate:
-    """Arrivals a second, each counting less the longer it is ago."""
+@dataclass(eq=False, slots=True)
+class Request:
+    """One request in progress: how far it is, and whether a stage of it was late."""
 
-    weight: float = 0.0
-    at: float = 0.0
+    began: float
+    planned: bool = False
+    unranked: int = 0  # candidates that will still go to the reranker
+    missed: bool = False
 
-    def arrived(self, now: float) -> None:
-        """One more."""
-        self.weight = self._faded(now) + 1.0
-        self.at = now
 
-    def rate(self, now: float) -> float:
-        """Arrivals a second at `now`."""
-        return self._faded(now) / _RATE_SECONDS
-
-    def _faded(self, now: float) -> float:
-        return self.weight * math.exp(-max(0.0, now - self.at) / _RATE_SECONDS)
+current_request: ContextVar[Request | None] = ContextVar("request", default=None)
 
 
 class LoadController:
-    """Observes on the hub, and asks the control law for each request."""
+    """Observes on the hub, and asks the control law for each request.
+
+    Args:
+        cores_share: of the machine's cores, what this worker's models may use.
+        peers: what the other workers are doing; None for an only worker.
+    """
 
     def __init__(
-        self, limits: Limits, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+        self,
+        limits: Limits,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        cores_share: float = 1.0,
+        peers: Peers | None = None,
     ) -> None:
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
-        self._fits: dict[str, CostFit] = {}
+        self._cores_share = cores_share
+        self._peers = peers
+        self._published = -math.inf
+        self._costs = Costs()
         self._backlogs: Mapping[str, Callable[[], Backlog]] = {}
         self._arrivals = ArrivalRate(at=clock())
-        self._in_flight = 0
-        self._rung = top(limits, clock())
+        self._feedback = Feedback(limits.objective_seconds, clock())
+        self._level = start(limits, clock())
+        self._requests: set[Request] = set()
 
     def watch(self, backlogs: Mapping[str, Callable[[], Backlog]]) -> None:
         """From now on the queues of these models count."""
@@ -76,73 +109,118 @@ class LoadController:
 
     def observe(self, report: BatchReport) -> None:
         """A batch has run."""
-        fit = self._fits.get(report.model, CostFit())
-        self._fits[report.model] = fit.observed(
-            report.tokens, report.items, report.seconds, self._clock()
-        )
+        now = self._clock()
+        running = {
+            model: now - backlog.running_seconds
+            for model, backlog in self._seen().items()
+            if backlog.running_tokens > 0
+        }
+        self._costs.observe(report, now, running)
+        self._feedback.ran(report)
 
     def forget(self) -> None:
         """Observe anew."""
-        self._fits = {}
+        self._costs = Costs()
 
     def settle(self) -> None:
         """What was observed so far (while warming) is what an idle machine takes."""
-        self._fits = {model: fit.settled() for model, fit in self._fits.items()}
+        self._costs.settle()
+        self._feedback = Feedback(self._limits.objective_seconds, self._clock())
 
     @property
     def in_flight(self) -> int:
         """Requests in progress."""
-        return self._in_flight
+        return len(self._requests)
+
+    @property
+    def trim(self) -> float:
+        """The share of every limit that the feedback lets the law plan, 0 … 1."""
+        return self._feedback.trim
 
     def plan(self) -> Plan:
         """What a request that arrives now may have generated."""
-        self._rung, plan = decide(self._rung, self.load(), self._limits, self._clock())
+        self._tick()
+        request = current_request.get()
+        if request is not None:
+            request.planned = True  # so that it does not wait for itself
+        self._level, plan = decide(self._level, self.load(), self._limits, self._clock())
+        if request is not None:
+            request.unranked = self._limits.retrieved + plan.n
         self._metrics.candidates.set(plan.n)
         return plan
 
+    def ranking(self) -> None:
+        """The request of this greenlet hands its candidates to the reranker's queue now."""
+        request = current_request.get()
+        if request is not None:
+            request.unranked = 0
+
+    def missed(self) -> None:
+        """A stage of the request of this greenlet was late."""
+        request = current_request.get()
+        if request is not None:
+            request.missed = True
+
     @contextmanager
-    def admission(self) -> Iterator[None]:
-        """Count a request while it is answered; Overloaded where it cannot be, in time."""
-        self._arrivals.arrived(self._clock())
-        seconds = retry_after(self.load(), self._limits)
-        if seconds is not None:
-            self._metrics.dropped.labels("chat", "shed").inc()
-            raise Overloaded(retry_after=seconds)
-        self._in_flight += 1
-        self._metrics.in_flight.set(self._in_flight)
+    def admission(self, *, background: bool = False) -> Iterator[None]:
+        """Count a request while it is answered; Overloaded where it cannot be, in time.
+
+        `background`: nobody waits for it, so it is refused before those that somebody waits for.
+        """
+        request = self.enter(background=background)
+        token = current_request.set(request)
         try:
             yield
         finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.set(self._in_flight)
+            current_request.reset(token)
+            self.leave(request)
+
+    def enter(self, *, background: bool = False) -> Request:
+        """Let a request in, to be given back to `leave`; see `admission`."""
+        now = self._clock()
+        self._arrivals.arrived(now)
+        self._tick()
+        seconds = retry_after(self.load(), self._limits, background=background)
+        if seconds is not None:
+            self._metrics.dropped.labels("chat", "shed").inc()
+            raise Overloaded(retry_after=seconds)
+        request = Request(now)
+        self._requests.add(request)
+        self._metrics.in_flight.set(self.in_flight)
+        return request
+
+    def leave(self, request: Request) -> None:
+        """The request is done, whatever came of it."""
+        self._requests.discard(request)
+        self._metrics.in_flight.set(self.in_flight)
+        self._feedback.replied(self._clock() - request.began, missed=request.missed)
 
     def load(self) -> Load:
         """All that the control law looks at, now."""
         now = self._clock()
-        reranker = self._fits.get(RERANKER, CostFit())
-        return Load(
-            rate=self._arrivals.rate(now),
-            in_flight=self._in_flight,
-            generator_delay=self.delay(GENERATOR),
-            reranker_delay=self.delay(RERANKER),
-            encoder_delay=self.delay(ENCODER),
-            generator=self._cost(GENERATOR),
-            reranker=reranker.cost(now),
-            reply_tokens=reranker.tokens_per_item(_REPLY_TOKENS),
+        own = self._arrivals.rate(now)
+        others = self._peers.rate() if self._peers is not None else 0.0
+        load = Load(
+            # The cores are shared: a worker has its own part of them at least, and all together
+            # have no more than all of them.
+            rate=max(own, (own + others) * self._cores_share),
+            in_flight=self.in_flight,
+            encoder=self._costs.cost(ENCODER, now),
+            generator=self._costs.cost(GENERATOR, now),
+            reranker=self._costs.cost(RERANKER, now),
+            message_tokens=self._costs.message_tokens,
+            reply_tokens=self._costs.reply_tokens,
+            trim=self.trim,
         )
+        return self._with_ahead(load)
 
     def delay(self, model: str) -> float:
-        """Predicted seconds before an item that is submitted now begins to run."""
-        backlog_of = self._backlogs.get(model)
-        if backlog_of is None:
+        """Predicted seconds before an item that is submitted to this model now begins to run."""
+        backlog = self._seen().get(model)
+        if backlog is None:
             return 0.0
-        backlog, cost = backlog_of(), self._cost(model)
-        waiting = cost.per_token * backlog.tokens
-        if backlog.running_tokens == 0:
-            return waiting
-        # A batch that takes longer than predicted is expected to take as long again.
-        running = abs(cost.seconds(backlog.running_tokens) - backlog.running_seconds)
-        return waiting + running
+        cost = self._costs.on_the_clock(model, self._clock())
+        return cost.per_token * backlog.tokens + remaining(backlog, cost)
 
     def hopeless(self, model: str, tokens: int, deadline: float) -> bool:
         """Whether so many tokens more could not be through before the deadline, for the queue.
@@ -153,7 +231,59 @@ class LoadController:
         now, delay = self._clock(), self.delay(model)
         if delay == 0.0:
             return now >= deadline
-        return now + delay + self._cost(model).seconds(tokens) > deadline
+        cost = self._costs.on_the_clock(model, now)
+        return now + delay + cost.seconds(tokens) > deadline
 
-    def _cost(self, model: str) -> Cost:
-        return self._fits.get(model, CostFit()).cost(self._clock())
+    def allowance(self, model: str) -> Callable[[float], int]:
+        """The guard of each batch of a model: from the slack of its most urgent item (seconds),
+        the tokens that may run with it.
+
+        A batch is never cut so small that its fixed part rules: what is late already would make
+        everything behind it late too.
+        """
+        budget = self._limits.budgets.get(model)
+        most = budget.tokens if budget is not None else 1 << 30
+
+        def allowed(slack: float) -> int:
+            cost = self._costs.on_the_clock(model, self._clock())
+            efficient = cost.tokens((1.0 + _LEAST_EFFICIENT) * cost.fixed)
+            return int(max(1, min(most, max(efficient, cost.tokens(slack)))))
+
+        return allowed
+
+    def close(self) -> None:
+        """Give up the place among the workers; may be called twice."""
+        if self._peers is not None:
+            self._peers.close()
+            self._peers = None
+
+    def _with_ahead(self, load: Load) -> Load:
+        """The load with the work that is let in and not done, in seconds of the shared cores."""
+        now, seconds, running = self._clock(), 0.0, 0
+        for model, backlog in self._seen().items():
+            cost = self._costs.cost(model, now)
+            seconds += cost.per_token * backlog.tokens
+            if backlog.items and (budget := self._limits.budgets.get(model)):
+                seconds += cost.fixed * (math.ceil(backlog.tokens / budget.tokens) - 1)
+            running += backlog.running_tokens > 0
+        for model, backlog in self._seen().items():
+            # Models that run at once share the cores, and so does what is left of their batches.
+            left = remaining(backlog, self._costs.on_the_clock(model, now))
+            seconds += left / max(1, running)
+        waiting = sum(not request.planned for request in self._requests)
+        if waiting:
+            seconds += waiting * demand(plans(self._limits)[0], load, self._limits).shared
+        unranked = sum(request.unranked for request in self._requests)
+        seconds += unranked * load.reply_tokens * load.reranker.per_token
+        return replace(load, ahead=seconds)
+
+    def _seen(self) -> dict[str, Backlog]:
+        return {model: backlog_of() for model, backlog_of in self._backlogs.items()}
+
+    def _tick(self) -> None:
+        """What is done every now and then: judge, and tell the other workers."""
+        now = self._clock()
+        self._feedback.tick(now)
+        if self._peers is not None and now >= self._published + _PUBLISH_SECONDS:
+            self._published = now
+            self._peers.publish(self._arrivals.rate(now), self.in_flight, self._costs.busy(now))

@@ -1,12 +1,34 @@
-"""What a model's batch costs: a line in tokens, fitted while serving. Pure."""
+"""What batches cost the cores that all models share, fitted online as one joint line. Pure.
+
+A batch of model m with x tokens takes `a·f + b·s·x` seconds of the shared cores: f and s are the
+base, measured when the models were warmed, a and b are multipliers near 1 that are learned. All
+multipliers are one state vector, followed by recursive least squares (a Kalman filter; Ljung and
+Söderström 1983, ch. 2). Its prior makes the models one system: every multiplier is a common part
+(the machine: other work beside it, a lower clock) plus a part of its own (this model, at these
+sizes), so a slow encoder already tells that the generator will be slow.
+
+Between observations the state drifts back to the base (a Gauss-Markov process), so that what was
+learned is trusted less the older it is: a model that gets no work for having been slow is tried
+again. Surprises are clipped, so that one stray batch moves the fit little.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-_COALESCED = 8  # requests that share a batch's fixed cost when there is a queue
-_DECAY = 0.95  # weight of the past at each new observation: about the last 20 batches count
-_HALF_LIFE = 3.0  # seconds without an observation that halve the trust in the fit
+import numpy as np
+from numpy.typing import NDArray
+
+_MEMORY = 10.0  # seconds after which what was learned counts 1/e
+_COMMON = 0.5  # prior spread of the multiplier that all models have in common
+_OWN = 0.3  # and of each one's own part
+_NOISE = 0.25  # of a batch's time, relative
+_CLIP = 4.0  # standard deviations of surprise that count
+_LEAST = 0.05  # no multiplier is below
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,66 +42,109 @@ class Cost:
         """Predicted time of a batch."""
         return self.fixed + self.per_token * tokens
 
-    def amortised(self, tokens: float) -> float:
-        """A request's part of a batch that several requests share."""
-        return self.fixed / _COALESCED + self.per_token * tokens
+    def tokens(self, seconds: float) -> float:
+        """How many tokens a batch of that time may have; infinite where they cost nothing."""
+        if self.per_token <= 0.0:
+            return math.inf
+        return max(0.0, seconds - self.fixed) / self.per_token
 
 
 @dataclass(frozen=True, slots=True)
-class CostFit:
-    """Batch time as a line in tokens, by exponentially weighted least squares.
+class LineFit:
+    """Least squares through a few batches, for the base."""
 
-    `base` is what was measured at start. The fit is trusted less the longer nothing was
-    observed, since a model that gets no work for being slow would otherwise stay slow for ever.
-    """
-
-    base: Cost = field(default_factory=Cost)
-    weight: float = 0.0
+    batches: int = 0
     x: float = 0.0
     y: float = 0.0
     xx: float = 0.0
     xy: float = 0.0
-    items: float = 0.0
-    at: float = 0.0  # of the last observation, seconds
 
-    def observed(self, tokens: int, items: int, seconds: float, now: float) -> CostFit:
+    def observed(self, tokens: int, seconds: float) -> LineFit:
         """With one more batch."""
-        return replace(
-            self,
-            weight=_DECAY * self.weight + 1.0,
-            x=_DECAY * self.x + tokens,
-            y=_DECAY * self.y + seconds,
-            xx=_DECAY * self.xx + tokens * tokens,
-            xy=_DECAY * self.xy + tokens * seconds,
-            items=_DECAY * self.items + items,
-            at=now,
+        return LineFit(
+            self.batches + 1,
+            self.x + tokens,
+            self.y + seconds,
+            self.xx + tokens * tokens,
+            self.xy + tokens * seconds,
         )
 
-    def tokens_per_item(self, otherwise: float) -> float:
-        """The mean length of an item."""
-        return self.x / self.items if self.items > 0 else otherwise
-
-    def settled(self) -> CostFit:
-        """The same observations, with what they say as the base."""
-        return replace(self, base=self._line())
-
-    def cost(self, now: float) -> Cost:
-        """The line as it is trusted now."""
-        if self.weight == 0.0:
-            return self.base
-        line = self._line()
-        trust = 0.5 ** (max(0.0, now - self.at) / _HALF_LIFE)
-        return Cost(
-            trust * line.fixed + (1 - trust) * self.base.fixed,
-            trust * line.per_token + (1 - trust) * self.base.per_token,
-        )
-
-    def _line(self) -> Cost:
-        spread = self.weight * self.xx - self.x * self.x
+    def line(self) -> Cost:
+        """The line; through the origin where the batches were of one size or noise rules."""
+        spread = self.batches * self.xx - self.x * self.x
         if spread > 1e-6 * self.x * self.x:
-            slope = (self.weight * self.xy - self.x * self.y) / spread
-            fixed = (self.y - slope * self.x) / self.weight
+            slope = (self.batches * self.xy - self.x * self.y) / spread
+            fixed = (self.y - slope * self.x) / self.batches
             if slope >= 0.0 and fixed >= 0.0:
                 return Cost(fixed, slope)
-        # Batches of one size, or noise: a line through the origin promises least.
         return Cost(0.0, self.xy / self.xx if self.xx > 0 else 0.0)
+
+
+@dataclass(slots=True)
+class JointCost:
+    """The fit of all models together; times are seconds of any one clock."""
+
+    base: Mapping[str, Cost] = field(default_factory=dict)
+    _at: float = 0.0
+    _state: Array = field(init=False)
+    _spread: Array = field(init=False)  # covariance of the state
+
+    def __post_init__(self) -> None:
+        self._state = np.ones(2 * len(self.base))
+        self._spread = _prior(len(self.base))
+
+    def observed(self, model: str, tokens: int, seconds: float, now: float) -> None:
+        """One more batch took `seconds` of the shared cores."""
+        if tokens <= 0 or seconds < 0.0:
+            return
+        if model not in self.base:  # never warmed: its first batch is its base
+            self._extend(model, Cost(0.0, seconds / tokens))
+        base = self.base[model]
+        expected = base.seconds(tokens)
+        if expected <= 0.0:
+            return
+        self._drift(now)
+        features = np.zeros(len(self._state))
+        place = self._place(model)
+        features[place] = base.fixed / expected
+        features[place + 1] = base.per_token * tokens / expected
+        carried = self._spread @ features
+        variance = float(features @ carried) + _NOISE**2
+        surprise = seconds / expected - float(features @ self._state)
+        most = _CLIP * math.sqrt(variance)
+        gain = carried / variance
+        self._state = np.maximum(self._state + gain * min(most, max(-most, surprise)), _LEAST)
+        self._spread = self._spread - np.outer(gain, carried)
+
+    def cost(self, model: str, now: float) -> Cost:
+        """The line of a model as it is believed now; nothing for one never seen."""
+        base = self.base.get(model)
+        if base is None:
+            return Cost()
+        place, trust = self._place(model), self._trust(now)
+        fixed, per_token = 1.0 + trust * (self._state[place : place + 2] - 1.0)
+        return Cost(float(fixed) * base.fixed, float(per_token) * base.per_token)
+
+    def _place(self, model: str) -> int:
+        return 2 * list(self.base).index(model)
+
+    def _trust(self, now: float) -> float:
+        return math.exp(-max(0.0, now - self._at) / _MEMORY)
+
+    def _drift(self, now: float) -> None:
+        trust = self._trust(now)
+        self._state = 1.0 + trust * (self._state - 1.0)
+        prior = _prior(len(self.base))
+        self._spread = trust**2 * self._spread + (1.0 - trust**2) * prior
+        self._at = max(now, self._at)
+
+    def _extend(self, model: str, base: Cost) -> None:
+        state, spread, known = self._state, self._spread, len(self._state)
+        self.base = {**self.base, model: base}
+        self._state, self._spread = np.ones(known + 2), _prior(len(self.base))
+        self._state[:known], self._spread[:known, :known] = state, spread
+
+
+def _prior(models: int) -> Array:
+    prior: Array = np.full((2 * models, 2 * models), _COMMON**2) + _OWN**2 * np.eye(2 * models)
+    return prior

@@ -20,13 +20,21 @@ from contextlib import AbstractContextManager
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import KindredError, ModelFailure, Overloaded, StartupError
+from app.errors import (
+    DeadlineExceeded,
+    KindredError,
+    ModelFailure,
+    Overloaded,
+    StartupError,
+)
 from app.serving.batcher import BatchReport
 from app.serving.control import RERANKER, LoadController, limits_of
+from app.serving.gain import load_gain
 from app.serving.health import Canaries, Health, HubMonitor
-from app.serving.lanes import Lanes
+from app.serving.lanes import BUDGETS, Lanes
 from app.serving.load import Plan
 from app.serving.loading import Models, load_models
+from app.serving.peers import cores_share, peers_of
 from app.serving.pending import Pending
 from app.serving.probes import Probes
 from app.settings import Settings
@@ -55,11 +63,17 @@ class Engine:
         self._sampling = Sampling(
             temperature=settings.temperature, top_p=settings.top_p, top_k=settings.top_k
         )
-        self._control = LoadController(limits_of(settings), metrics)
+        gain = load_gain(settings.artifacts_dir, models.versions)
+        self._control = LoadController(
+            limits_of(settings, BUDGETS, gain),
+            metrics,
+            cores_share=cores_share(settings),
+            peers=peers_of(settings),
+        )
         self._last_batch: dict[str, float] = {}
         self._state = "loading"  # then "serving", "draining"
         self._closed = False
-        self._lanes = Lanes(models, metrics, self._observe)
+        self._lanes = Lanes(models, metrics, self._observe, self._control.allowance)
         self._control.watch(self._lanes.backlogs())
         self._probes = Probes(models, self._lanes, settings)
         self._canaries = Canaries(self._probes.canaries(), self._last_batch.get)
@@ -133,7 +147,11 @@ class Engine:
             return Pending.failed(error)
 
         def finish() -> list[Generation]:
-            candidates = ticket.wait()[0].get().candidates
+            try:
+                candidates = ticket.wait()[0].get().candidates
+            except DeadlineExceeded:
+                self._control.missed()
+                raise
             sound = [one for one in candidates if math.isfinite(one.mean_logprob)]
             if len(sound) < len(candidates):
                 self._metrics.failures.labels("generator_nan").inc()
@@ -152,8 +170,10 @@ class Engine:
         except ValueError:  # no turn has text that can be seen
             self._metrics.failures.labels("reranker_input").inc()
             return Pending.of(nothing)
+        self._control.ranking()
         if self._control.hopeless(RERANKER, sum(item.length for item in items), deadline):
             self._metrics.dropped.labels(RERANKER, "hopeless").inc(len(items))
+            self._control.missed()
             return Pending.of(nothing)
         try:
             ticket = self._lanes.rerank.submit([items] if items else [], deadline)
@@ -163,6 +183,8 @@ class Engine:
         def finish() -> list[RerankResult | None]:
             results = list(nothing)
             for outcome in ticket.wait():  # one, of the whole slate
+                if isinstance(outcome.error, DeadlineExceeded):
+                    self._control.missed()
                 for i, result in zip(worded, outcome.value or nothing, strict=False):
                     results[i] = self._sound(result)
             return results
@@ -173,17 +195,21 @@ class Engine:
         """How many candidates a request that arrives now may have generated, and how long."""
         return self._control.plan()
 
-    def admission(self) -> AbstractContextManager[None]:
-        """Counts a request while it is answered; entering raises Overloaded (retry_after)."""
+    def admission(self, *, background: bool = False) -> AbstractContextManager[None]:
+        """Counts a request while it is answered; entering raises Overloaded (retry_after).
+
+        `background`: nobody waits for it, so it is refused first.
+        """
         if self._state != "serving":
             raise Overloaded("Not serving", retry_after=1.0)
-        return self._control.admission()
+        return self._control.admission(background=background)
 
     def health(self) -> Health:
         """Ready if every model answers a canary; not while loading or draining."""
         detail: dict[str, object] = {
             "state": self._state,
             "in_flight": self._control.in_flight,
+            "trim": round(self._control.trim, 2),
             "hub_gap_p99_ms": round(1000 * self._monitor.p99(), 2),
             "queued": {name: of().items for name, of in self._lanes.backlogs().items()},
         }
@@ -221,6 +247,7 @@ class Engine:
         self._state = "draining"
         self._closed = True
         self._lanes.close()
+        self._control.close()
         self._monitor.close()
 
     def _observe(self, report: BatchReport) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.serving.batcher import Backlog, Batcher, BatchReport
-from app.serving.control import ENCODER, GENERATOR, RERANKER
+from app.serving.load import ENCODER, GENERATOR, RERANKER
 from app.serving.loading import Models
 from app.serving.queue import Budget
 from app.telemetry import Metrics
@@ -51,7 +51,11 @@ class Lanes:
     """The batchers of an engine; each model has its own queue and its own native thread."""
 
     def __init__(
-        self, models: Models, metrics: Metrics, observe: Callable[[BatchReport], None]
+        self,
+        models: Models,
+        metrics: Metrics,
+        observe: Callable[[BatchReport], None],
+        guard: Callable[[str], Callable[[float], int]],
     ) -> None:
         self.encode: Batcher[EncodeItem, Vector] = Batcher(
             ENCODER,
@@ -60,6 +64,7 @@ class Lanes:
             lambda item: item.length,
             metrics,
             observe=observe,
+            allowance=guard(ENCODER),
         )
         self.rerank: Batcher[RerankSlate, list[RerankResult]] = Batcher(
             RERANKER,
@@ -69,6 +74,7 @@ class Lanes:
             metrics,
             observe=observe,
             parts=len,
+            allowance=guard(RERANKER),
         )
         self.generate: Batcher[GenerateItem, GenerateResult] | None = None
         if models.generator is not None:
@@ -79,6 +85,7 @@ class Lanes:
                 models.generator.cost,
                 metrics,
                 observe=observe,
+                allowance=guard(GENERATOR),
             )
 
     def backlogs(self) -> dict[str, Callable[[], Backlog]]:

@@ -1,27 +1,42 @@
-"""The control law: how many candidates a request may have generated, from the load alone.
+"""The control law: how many candidates a request may have generated, and whether it is let in.
 
-Pure: no clock, no queue, no metrics. The plans form a ladder from "retrieval only" through
-"one short candidate" to `n_max` of full length, each costing more than the one below. The
-highest rung is taken that holds the deadlines on what the models are predicted to take:
+Pure: no clock, no queue, no metrics; `docs/load-control.md` derives it. All models share the same
+cores, so there is one cost. A request of plan p brings S(p) seconds of work; a round of batches
+costs F(p) seconds besides, whatever it holds. With arrivals at rate λ a round lasts F / (1 - λS),
+and a request waits for the round that runs and for its own:
 
-    generator's queue + its batch      ≤ what the gather step may take
-    that + reranker's queue + batch    ≤ what gather and rank may take together
-    arrivals × work of one request     ≤ one, for each model
+    L(p, λ) = (F + S + b·F) / (1 - λS),   b = min(1, λ(F + S))     expected, slow tail included
+    c(p)    = the highest λ for which L holds the limits and batches at their largest keep up
+    level   = the plan with the most min(λ, c(p)) · gain(p)        worth a second
+    plan    = the highest up to that level with W + F + S ≤ limit  W: work that is ahead now
+    let in  ⟺ W + F + S of the cheapest plan ≤ a share of the limit
 
-Each left side rises with the load and with the rung, so a higher load never gives a higher rung.
-A rung that does not hold is left at once; the next higher one must hold with room to spare, and
-is taken one at a time, so a steady load settles on one rung.
+F and S rise with p, so c falls with p, and both choices fall with λ and with W. The level is left
+at once when it does not hold, and is climbed one rung at a time, where the next one holds with
+room to spare. Every limit is scaled by `trim`, the feedback of `load_feedback.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from app.serving.cost import Cost
+from app.serving.gain import DEFAULT, Gain
+from app.serving.queue import Budget
+
+ENCODER, RERANKER, GENERATOR = "encoder", "reranker", "generator"
 
 RISE_SECONDS = 0.25  # between two rungs upwards: from none to ten candidates in about three
-RISE_HEADROOM = 0.85  # share of a limit that the next higher rung may use
+RISE_HEADROOM = 0.88  # share of a limit that the next higher rung may use
+FULLEST = 0.95  # of the cores' time that may be planned; at 1 the queue never drains
+ADMITTED = 0.75  # share of the limit that the work before a new request may fill
+BACKGROUND = 0.5  # of that, for what nobody waits for
+SURE = 0.85  # of the gather limit that one request may be predicted to fill: batches vary
+_BATCH = 8  # requests that share a batch where no budget says how many
+_RETRY_MIN, _RETRY_MAX = 1.0, 4.0  # seconds, before jitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,92 +57,200 @@ class Limits:
     retrieved: int  # candidates that the reranker gets in any case
     gather_seconds: float
     rank_seconds: float
-    chat_seconds: float
+    objective_seconds: float  # of the whole reply, for 95 of 100
     in_flight_max: int
     pinned: int | None = None
+    gain: Gain = DEFAULT
+    budgets: Mapping[str, Budget] = field(default_factory=dict, hash=False)
+
+    @property
+    def reply_seconds(self) -> float:
+        """What the models may take of one reply."""
+        return min(self.objective_seconds, self.gather_seconds + self.rank_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is observed now."""
+    """What is observed now; more of any field is more load, save `trim`."""
 
-    rate: float = 0.0  # requests a second
+    rate: float = 0.0  # requests a second that this worker has to expect
+    ahead: float = 0.0  # seconds of work that is let in and not done
     in_flight: int = 0
-    generator_delay: float = 0.0  # seconds before a new item's batch begins
-    reranker_delay: float = 0.0
-    encoder_delay: float = 0.0
+    encoder: Cost = field(default_factory=Cost)
     generator: Cost = field(default_factory=Cost)
     reranker: Cost = field(default_factory=Cost)
+    message_tokens: float = 20.0  # of the encoder, a request
     reply_tokens: float = 30.0  # of the reranker, a candidate
+    trim: float = 1.0  # share of every limit that may be used, 0 … 1
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """The controller's state: where it stands on the ladder, and since when (seconds)."""
+class Level:
+    """The controller's state: the rung of the ladder, and since when (seconds)."""
 
-    level: int
+    rung: int
     since: float
 
 
-def ladder(limits: Limits) -> Sequence[Plan]:
-    """All plans, the cheapest first."""
-    rungs = [Plan(0, limits.new_tokens)]
-    if limits.n_max > 0 and limits.new_tokens > 1:
-        rungs.append(Plan(1, limits.new_tokens // 2))
-    rungs += [Plan(n, limits.new_tokens) for n in range(1, limits.n_max + 1)]
-    return rungs
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a plan asks of the shared cores, in seconds."""
+
+    fixed: float  # of a round of batches, whatever they hold
+    own: float  # of one request in it
+    shared: float  # of one request when batches are as large as they may be
+    rank: float  # the part of fixed and own that comes after gathering
+
+    @property
+    def alone(self) -> float:
+        """Of a request that nobody is before or beside."""
+        return self.fixed + self.own
 
 
-def top(limits: Limits, now: float) -> Rung:
-    """Where a controller starts: an idle system generates all it may."""
-    return Rung(len(ladder(limits)) - 1, now)
+@lru_cache(maxsize=8)
+def ladder(n_max: int, new_tokens: int) -> Sequence[Plan]:
+    """All plans, the cheapest first: none, one short candidate, one, two, …"""
+    rungs = [Plan(0, new_tokens)]
+    if n_max > 0 and new_tokens > 1:
+        rungs.append(Plan(1, new_tokens // 2))
+    return (*rungs, *(Plan(n, new_tokens) for n in range(1, n_max + 1)))
 
 
-def decide(rung: Rung, load: Load, limits: Limits, now: float) -> tuple[Rung, Plan]:
-    """The next state, and what a request that arrives now may have."""
-    rungs = ladder(limits)
-    level = min(rung.level, len(rungs) - 1)
-    holds = _highest(rungs, load, limits, 1.0)
-    if holds < level:
-        rung = Rung(holds, now)
-    elif steps := int((now - rung.since) / RISE_SECONDS):
-        # A rung a quarter of a second, asked or not: a quiet hour must not keep N down.
-        ceiling = _highest(rungs, load, limits, RISE_HEADROOM)
-        if ceiling > level:
-            rung = Rung(min(level + steps, ceiling), now)
+def plans(limits: Limits) -> Sequence[Plan]:
+    """The plans that these limits leave to the law: one, where it is pinned."""
     if limits.pinned is not None:
-        return rung, Plan(min(limits.pinned, limits.n_max), limits.new_tokens)
-    return rung, rungs[rung.level]
+        return (Plan(min(limits.pinned, limits.n_max), limits.new_tokens),)
+    return ladder(limits.n_max, limits.new_tokens)
 
 
-def retry_after(load: Load, limits: Limits) -> float | None:
-    """None: the request is admitted. Else the seconds after which it may try again.
+def start(limits: Limits, now: float) -> Level:
+    """Where a controller starts: an idle system generates all it may."""
+    return Level(len(plans(limits)) - 1, now)
 
-    Too many in progress are refused, and so is one whose message could not even be encoded in
-    time: then there would be no candidate at all.
+
+def demand(plan: Plan, load: Load, limits: Limits) -> Demand:
+    """What one request of this plan costs."""
+    parts = [
+        _part(load.encoder, load.message_tokens, limits.budgets.get(ENCODER)),
+        _part(
+            load.reranker,
+            load.reply_tokens * (limits.retrieved + plan.n),
+            limits.budgets.get(RERANKER),
+        ),
+    ]
+    rank = parts[1][0] + parts[1][1]
+    if plan.n > 0:
+        tokens = limits.context_tokens + plan.n * plan.max_new_tokens
+        parts.append(_part(load.generator, tokens, limits.budgets.get(GENERATOR)))
+    fixed, own, shared = (sum(column) for column in zip(*parts, strict=True))
+    return Demand(fixed, own, shared, rank)
+
+
+def capacity(plan: Plan, load: Load, limits: Limits, headroom: float = 1.0) -> float:
+    """The highest rate (requests a second) at which this plan holds the limits; 0 where none."""
+    asked = demand(plan, load, limits)
+    allowed = headroom * load.trim
+    return min(
+        _ratio(allowed * FULLEST, asked.shared),
+        _highest_rate(asked.alone, asked, allowed * limits.reply_seconds),
+        _highest_rate(asked.alone - asked.rank, asked, allowed * limits.gather_seconds),
+    )
+
+
+def predicted(plan: Plan, load: Load, limits: Limits) -> float:
+    """Seconds until a request that arrives now has its reply, from the work that is ahead."""
+    return load.ahead + demand(plan, load, limits).alone
+
+
+def decide(level: Level, load: Load, limits: Limits, now: float) -> tuple[Level, Plan]:
+    """The next state, and what a request that arrives now may have."""
+    rungs = plans(limits)
+    rung = min(level.rung, len(rungs) - 1)
+    worth = _worth_most(rungs, load, limits, 1.0)
+    if worth < rung:
+        level = Level(worth, now)
+    elif steps := int((now - level.since) / RISE_SECONDS):
+        # A rung a quarter of a second, asked or not: a quiet hour must not keep N down.
+        ceiling = _worth_most(rungs, load, limits, RISE_HEADROOM)
+        level = Level(max(rung, min(rung + steps, ceiling)), now)
+    return level, rungs[_highest(rungs[: level.rung + 1], lambda p: _in_time(p, load, limits))]
+
+
+def retry_after(load: Load, limits: Limits, *, background: bool = False) -> float | None:
+    """None: the request is let in. Else the seconds after which it may try again, before jitter.
+
+    Refused is what would be late even by the cheapest plan. One that finds nothing before it is
+    let in whatever is predicted: were a prediction alone enough, it could not be corrected.
     """
     if load.in_flight >= limits.in_flight_max:
-        return max(1.0, load.encoder_delay)
-    if load.encoder_delay > limits.chat_seconds:
-        return max(1.0, load.encoder_delay)
+        return _return(load, limits)
+    if load.ahead <= 0.0:
+        return None
+    cheapest = plans(limits)[0]
+    most = ADMITTED * load.trim * limits.reply_seconds
+    if background:
+        most *= BACKGROUND
+    if predicted(cheapest, load, limits) > most:
+        return _return(load, limits)
+    if background and load.rate > capacity(cheapest, load, limits):
+        return _return(load, limits)
     return None
 
 
-def _highest(rungs: Sequence[Plan], load: Load, limits: Limits, headroom: float) -> int:
-    level = len(rungs) - 1
-    while level > 0 and not _holds(rungs[level], load, limits, headroom):
-        level -= 1
-    return level
+def _return(load: Load, limits: Limits) -> float:
+    """The longer, the more requests there are for each that can be answered."""
+    excess = _ratio(load.rate, capacity(plans(limits)[0], load, limits))
+    return max(_RETRY_MIN, min(_RETRY_MAX, excess))
 
 
-def _holds(plan: Plan, load: Load, limits: Limits, headroom: float) -> bool:
-    generated = limits.context_tokens + plan.n * plan.max_new_tokens
-    ranked = load.reply_tokens * (limits.retrieved + plan.n)
-    gather = load.generator_delay + load.generator.seconds(generated)
-    rank = load.reranker_delay + load.reranker.seconds(ranked)
-    busiest = load.rate * max(load.generator.amortised(generated), load.reranker.amortised(ranked))
+def _part(cost: Cost, tokens: float, budget: Budget | None) -> tuple[float, float, float]:
+    """Of one model: fixed, own, and own with its share of a full batch's fixed part."""
+    most = _BATCH
+    if budget is not None:
+        most = max(1, min(budget.items, int(budget.tokens / max(1.0, tokens))))
+    own = cost.per_token * tokens
+    return cost.fixed, own, own + cost.fixed / most
+
+
+def _highest_rate(alone: float, asked: Demand, limit: float) -> float:
+    """The highest λ with (alone + b·F) / (1 - λS) ≤ limit, b = min(1, λ·alone); see the top."""
+    if alone >= limit:
+        return 0.0
+    growing = _ratio(limit - alone, alone * asked.fixed + limit * asked.own)
+    always = _ratio(1.0 - (alone + asked.fixed) / limit, asked.own)
+    return max(growing, always)
+
+
+def _ratio(above: float, below: float) -> float:
+    if below > 0.0:
+        return above / below
+    return math.inf if above > 0.0 else 0.0
+
+
+def _worth_most(rungs: Sequence[Plan], load: Load, limits: Limits, headroom: float) -> int:
+    """The rung with the most gain a second; of equal ones the highest."""
+    best, most = 0, 0.0
+    for rung, plan in enumerate(rungs):
+        most_answered = capacity(plan, load, limits, headroom)
+        if most_answered <= 0.0:
+            continue
+        share = min(1.0, _ratio(most_answered, load.rate))
+        worth = share * limits.gain.of(plan.n, plan.max_new_tokens / limits.new_tokens)
+        if worth >= most:
+            best, most = rung, worth
+    return best
+
+
+def _in_time(plan: Plan, load: Load, limits: Limits) -> bool:
+    """Whether a request that arrives now and has this plan is predicted to hold its deadlines."""
+    asked = demand(plan, load, limits)
+    gathered = load.ahead + asked.alone - asked.rank
     return (
-        gather <= headroom * limits.gather_seconds
-        and gather + rank <= headroom * (limits.gather_seconds + limits.rank_seconds)
-        and busiest <= headroom
+        gathered <= SURE * load.trim * limits.gather_seconds
+        and load.ahead + asked.alone <= load.trim * limits.reply_seconds
     )
+
+
+def _highest(rungs: Sequence[Plan], fits: Callable[[Plan], bool]) -> int:
+    """The highest rung that fits; the lowest where none does."""
+    return next((rung for rung in range(len(rungs) - 1, 0, -1) if fits(rungs[rung])), 0)
