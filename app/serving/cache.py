@@ -1,0 +1,252 @@
+"""What the models said before, by token ids: bounded in bytes, the least recently used goes first.
+
+Two nouns. `ByteLru` maps digests to packed values; `Recall` puts it in front of a model:
+
+    hub            known(items) ─► those that need not be asked ─► the others to the batcher
+    native thread  over(run)    ─► equal items run once, what was computed meanwhile not at all,
+                                   what is sound is kept
+
+A model runs one batch at a time, so an item that arrives while an equal one is on its way is in the
+same batch or in a later one: either way it is computed once, and no caller depends on another's
+deadline. Values are kept packed, and each caller unpacks its own: nothing mutable is shared. The
+keys are digests: no text can be read back from here. A cache belongs to one engine, whose models do
+not change.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from gevent.monkey import get_original
+from numpy.typing import NDArray
+
+from app.telemetry import Metrics
+from models.contracts import EncodeItem, RerankItem, RerankResult
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Keyed = TypeVar("Keyed", contravariant=True)
+Vector = NDArray[np.float32]
+
+# Bytes of an entry besides its key and value: a slot of the table and a link of the order, which
+# tracemalloc puts at 88 to 105 (CPython 3.11), and some for the allocator.
+ENTRY_BYTES = 128
+_DIGEST_BYTES = 16
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has happened, ever."""
+
+    shared: int = 0  # not run: an equal one was in the batch, or was computed while it waited
+    evicted: int = 0
+
+
+class ByteLru:
+    """Bytes by bytes; may be used from any thread."""
+
+    def __init__(self, capacity: int) -> None:
+        """`capacity`: bytes of all that is kept, the tables included; 0 keeps nothing."""
+        self.capacity = capacity
+        self.bytes = 0
+        self.evicted = 0
+        self._entries: OrderedDict[bytes, bytes] = OrderedDict()
+        # The system's own lock, held for microseconds: gevent's cannot be shared with a native
+        # thread, and the hub does not notice this one.
+        self._lock = get_original("_thread", "allocate_lock")()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The value of each key, None where there is none; what is found counts as used."""
+        with self._lock:
+            found = [self._entries.get(key) for key in keys]
+            for key, value in zip(keys, found, strict=True):
+                if value is not None:
+                    self._entries.move_to_end(key)
+        return found
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep a value; the least recently used leave where there is no room."""
+        cost = _cost(key, value)
+        if cost > self.capacity:
+            return
+        with self._lock:
+            old = self._entries.pop(key, None)
+            if old is not None:
+                self.bytes -= _cost(key, old)
+            self._entries[key] = value
+            self.bytes += cost
+            while self.bytes > self.capacity:
+                gone, was = self._entries.popitem(last=False)
+                self.bytes -= _cost(gone, was)
+                self.evicted += 1
+
+
+def _cost(key: bytes, value: bytes) -> int:
+    return ENTRY_BYTES + sys.getsizeof(key) + sys.getsizeof(value)
+
+
+class Codec(Protocol[Keyed, Result]):
+    """How a model's items become keys, and its results bytes."""
+
+    def keys(self, items: Sequence[Keyed]) -> list[bytes]:
+        """A digest of the token ids of each item."""
+
+    def pack(self, result: Result) -> bytes | None:
+        """A result as bytes; None for one that must not be kept, as it is no number."""
+
+    def unpack(self, packed: bytes) -> Result:
+        """The result, the caller's own."""
+
+
+class VectorCodec:
+    """The encoder's: ids to a float32 vector."""
+
+    def keys(self, items: Sequence[EncodeItem]) -> list[bytes]:
+        """Of the ids."""
+        return [_digest(item.ids).digest() for item in items]
+
+    def pack(self, result: Vector) -> bytes | None:
+        """The numbers; a view into a batch's array is not kept alive."""
+        return result.astype(np.float32).tobytes() if np.isfinite(result).all() else None
+
+    def unpack(self, packed: bytes) -> Vector:
+        """A read-only vector."""
+        return np.frombuffer(packed, dtype=np.float32)
+
+
+class ScoreCodec:
+    """The reranker's: ids of a context and a response to the probabilities and the score."""
+
+    def __init__(self) -> None:
+        self._heads: tuple[str, ...] | None = None  # of the first result: the same for all
+
+    def keys(self, items: Sequence[RerankItem]) -> list[bytes]:
+        """Of the ids; a context that many responses share is digested once."""
+        contexts: dict[tuple[tuple[int, ...], int], Any] = {}
+        keys = []
+        for item in items:
+            place = (item.context, item.latest)
+            context = contexts.get(place)
+            if context is None:
+                context = _digest((len(item.context), item.latest, *item.context))
+                contexts[place] = context
+            both = context.copy()
+            both.update(_ids(item.response))
+            keys.append(both.digest())
+        return keys
+
+    def pack(self, result: RerankResult) -> bytes | None:
+        """Doubles: the serving score, then the heads."""
+        names = tuple(result.heads)
+        self._heads = self._heads or names
+        values = (result.serving, *result.heads.values())
+        if names != self._heads or not all(map(math.isfinite, values)):
+            return None
+        return struct.pack(f"{len(values)}d", *values)
+
+    def unpack(self, packed: bytes) -> RerankResult:
+        """A new result."""
+        serving, *values = struct.unpack(f"{len(packed) // 8}d", packed)
+        return RerankResult(dict(zip(self._heads or (), values, strict=True)), serving)
+
+
+class Recall(Generic[Item, Result]):
+    """A cache in front of one model; `known` is asked on the hub, `over` runs natively."""
+
+    def __init__(
+        self, name: str, codec: Codec[Item, Result], capacity: int, metrics: Metrics
+    ) -> None:
+        """`name` stands in the metrics; `capacity` in bytes, 0 for no cache at all."""
+        self._codec = codec
+        self._cache = ByteLru(capacity)
+        self._hits = metrics.cache_lookups.labels(name, "hit")
+        self._misses = metrics.cache_lookups.labels(name, "miss")
+        self._shared = metrics.cache_lookups.labels(name, "shared")
+        self._evictions = metrics.cache_evictions.labels(name)
+        self._bytes = metrics.cache_bytes.labels(name)
+        self._seen = Counts()  # by the native thread, which touches no metric
+        self._told = Counts()
+
+    def known(self, items: Sequence[Item]) -> list[Result | None]:
+        """The result of each item that needs no model, None for the others."""
+        if not self._cache.capacity or not items:
+            return [None] * len(items)
+        found = self._cache.get(self._codec.keys(items))
+        misses = sum(packed is None for packed in found)
+        self._hits.inc(len(found) - misses)
+        self._misses.inc(misses)
+        self._tell()
+        return [None if packed is None else self._codec.unpack(packed) for packed in found]
+
+    def over(
+        self, run: Callable[[list[Item]], Sequence[Result]]
+    ) -> Callable[[list[Item]], Sequence[Result]]:
+        """The batch function of a model, which computes nothing twice and keeps what is sound.
+
+        What the model returns in a wrong number is a TypeError, as it is to the batcher.
+        """
+        if not self._cache.capacity:
+            return run
+
+        def run_once(items: list[Item]) -> list[Result]:
+            keys = self._codec.keys(items)
+            packed = dict(zip(keys, self._cache.get(keys), strict=True))
+            missing = {key: item for key, item in zip(keys, items, strict=True) if not packed[key]}
+            self._seen.shared += len(items) - len(missing)
+            fresh = _computed(run, missing)
+            for key, result in fresh.items():
+                packed[key] = form = self._codec.pack(result)
+                if form is not None:
+                    self._cache.put(key, form)
+            # What cannot be packed is no number; the caller finds out and tells.
+            return [
+                fresh[key] if (form := packed[key]) is None else self._codec.unpack(form)
+                for key in keys
+            ]
+
+        return run_once
+
+    def _tell(self) -> None:
+        """On the hub: what the native thread has counted, into the metrics."""
+        now = Counts(self._seen.shared, self._cache.evicted)
+        self._shared.inc(now.shared - self._told.shared)
+        self._evictions.inc(now.evicted - self._told.evicted)
+        self._bytes.set(self._cache.bytes)
+        self._told = now
+
+
+def filled(known: Sequence[Result | None], computed: Iterable[Result]) -> list[Result | None]:
+    """The known results, their gaps filled in order; None where there are too few."""
+    rest = iter(computed)
+    return [next(rest, None) if result is None else result for result in known]
+
+
+def _computed(
+    run: Callable[[list[Item]], Sequence[Result]], items: Mapping[bytes, Item]
+) -> dict[bytes, Result]:
+    if not items:
+        return {}
+    results = run(list(items.values()))
+    if not isinstance(results, Sequence) or len(results) != len(items):
+        raise TypeError(f"the model returned no list of {len(items)} results")
+    return dict(zip(items, results, strict=True))
+
+
+def _digest(ids: Sequence[int]) -> Any:
+    return blake2b(_ids(ids), digest_size=_DIGEST_BYTES)
+
+
+def _ids(ids: Sequence[int]) -> bytes:
+    return array("q", ids).tobytes()

@@ -1,0 +1,265 @@
+"""The caches: what they hold, in how many bytes, and that nobody's result is another's."""
+
+from __future__ import annotations
+
+import math
+import threading
+import tracemalloc
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.serving.cache import ENTRY_BYTES, ByteLru, Recall, ScoreCodec, VectorCodec, filled
+from app.telemetry import Metrics
+from models.contracts import EncodeItem, RerankItem, RerankResult
+
+MEGABYTE = 1 << 20
+ids = st.lists(st.integers(0, 30_521), min_size=1, max_size=12).map(tuple)
+
+
+def sample(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def pair(context: Sequence[int], response: Sequence[int], latest: int = 1) -> RerankItem:
+    return RerankItem(tuple(context), tuple(response), latest, len(context) + len(response))
+
+
+@dataclass
+class Reranker:
+    """Scores by ids; `broken` says which scores are no numbers."""
+
+    broken: set[tuple[int, ...]] = field(default_factory=set)
+    calls: list[list[RerankItem]] = field(default_factory=list)
+
+    def run(self, items: list[RerankItem]) -> list[RerankResult]:
+        self.calls.append(list(items))
+        return [self.result(item) for item in items]
+
+    def result(self, item: RerankItem) -> RerankResult:
+        score = math.nan if item.response in self.broken else sum(item.response) / 7
+        return RerankResult({"selection": score, "upvote": sum(item.context) / 3}, score)
+
+
+def scores(capacity: int = MEGABYTE) -> tuple[Recall[RerankItem, RerankResult], Metrics]:
+    metrics = Metrics()
+    return Recall("reranker", ScoreCodec(), capacity, metrics), metrics
+
+
+# The table
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 300)), max_size=80),
+    st.integers(0, 3_000),
+)
+def test_it_keeps_what_was_used_last_within_its_bytes(
+    steps: list[tuple[bool, int, int]], capacity: int
+) -> None:
+    """Against the plainest thing that could be right."""
+    lru, plain = ByteLru(capacity), OrderedDict[bytes, bytes]()
+
+    def size() -> int:
+        return sum(ENTRY_BYTES + len(k) + len(v) + 2 * 33 for k, v in plain.items())
+
+    for put, number, length in steps:
+        key, value = f"{number:04}".encode(), b"x" * length
+        if put and ENTRY_BYTES + len(key) + len(value) + 2 * 33 <= capacity:
+            plain.pop(key, None)
+            plain[key] = value
+            while size() > capacity:
+                plain.popitem(last=False)
+        if put:
+            lru.put(key, value)
+        else:
+            assert lru.get([key]) == [plain.get(key)]
+            if key in plain:
+                plain.move_to_end(key)
+        assert lru.bytes == size() <= capacity
+        assert len(lru) == len(plain)
+    assert [lru.get([key])[0] for key in plain] == list(plain.values())
+
+
+def test_the_bytes_it_counts_are_those_it_takes() -> None:
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        lru = ByteLru(2 * MEGABYTE)
+        for number in range(30_000):
+            lru.put(number.to_bytes(16, "big"), bytes(48))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert lru.evicted > 10_000
+    assert 0.6 * lru.bytes < taken < 1.15 * lru.bytes
+
+
+def test_threads_do_not_lose_its_count() -> None:
+    lru = ByteLru(20_000)
+
+    def work(seed: int) -> None:
+        for number in range(4_000):
+            key = ((number * seed) % 257).to_bytes(16, "big")
+            if lru.get([key]) == [None]:
+                lru.put(key, bytes(number % 50))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 3, 5, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    held = lru._entries
+    assert lru.bytes == sum(ENTRY_BYTES + len(k) + len(v) + 2 * 33 for k, v in held.items())
+    assert lru.bytes <= 20_000
+
+
+# The codecs
+
+
+@given(st.lists(st.tuples(ids, ids, st.integers(1, 5)), min_size=1, max_size=8))
+def test_pairs_have_one_key_only_if_they_are_equal(
+    pairs: list[tuple[tuple[int, ...], tuple[int, ...], int]],
+) -> None:
+    keys = ScoreCodec().keys([pair(*one) for one in pairs])
+    assert len(set(keys)) == len(set(pairs))
+    assert keys == [ScoreCodec().keys([pair(*one)])[0] for one in pairs]  # whatever comes with it
+
+
+def test_where_the_context_ends_matters() -> None:
+    codec = ScoreCodec()
+    assert codec.keys([pair([1, 2], [3])]) != codec.keys([pair([1], [2, 3])])
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=8))
+def test_vectors_come_back_as_they_were(numbers: list[float]) -> None:
+    codec, vector = VectorCodec(), np.array(numbers, np.float32)
+    packed = codec.pack(vector)
+    assert packed is not None
+    again = codec.unpack(packed)
+    assert again.dtype == np.float32
+    assert np.array_equal(again, vector)
+    assert not again.flags.writeable
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_not_packed(bad: float) -> None:
+    assert VectorCodec().pack(np.array([0.5, bad], np.float32)) is None
+    assert ScoreCodec().pack(RerankResult({"upvote": 0.5}, bad)) is None
+    assert ScoreCodec().pack(RerankResult({"upvote": bad}, 0.5)) is None
+
+
+def test_scores_of_other_heads_are_not_mistaken_for_these() -> None:
+    codec = ScoreCodec()
+    assert codec.pack(RerankResult({"upvote": 0.5}, 0.5)) is not None
+    assert codec.pack(RerankResult({"offensive": 0.5}, 0.5)) is None
+
+
+# In front of a model
+
+
+def test_what_was_computed_is_known() -> None:
+    recall, metrics = scores()
+    model = Reranker()
+    run = recall.over(model.run)
+    items = [pair([1, 2, 3], [n]) for n in range(4)]
+    assert recall.known(items) == [None] * 4
+    assert run(items[:3]) == [model.result(item) for item in items[:3]]
+    assert recall.known(items) == [*map(model.result, items[:3]), None]
+    assert recall.known([]) == []
+    assert sample(metrics, "kindred_cache_lookups_total", cache="reranker", outcome="hit") == 3
+    assert sample(metrics, "kindred_cache_lookups_total", cache="reranker", outcome="miss") == 5
+    assert sample(metrics, "kindred_cache_bytes", cache="reranker") > 3 * ENTRY_BYTES
+
+
+def test_equal_items_are_computed_once_and_belong_to_their_caller() -> None:
+    recall, metrics = scores()
+    model = Reranker()
+    run = recall.over(model.run)
+    one, other = pair([1], [2]), pair([1], [3])
+    results = run([one, other, one])
+    assert model.calls == [[one, other]]
+    assert results == [model.result(item) for item in (one, other, one)]
+    results[0].heads["upvote"] = 9.0  # type: ignore[index]
+    assert results[2].heads["upvote"] == 1 / 3
+    assert recall.known([one]) == [model.result(one)]
+    known = recall.known([one])[0]
+    assert known is not None
+    known.heads["upvote"] = 9.0  # type: ignore[index]
+    assert recall.known([one]) == [model.result(one)]
+    # Asked for before it was known, run after: it is not computed again.
+    assert run([one, pair([1], [4])])[0] == model.result(one)
+    assert model.calls[-1] == [pair([1], [4])]
+    recall.known([one])
+    assert sample(metrics, "kindred_cache_lookups_total", cache="reranker", outcome="shared") == 2
+
+
+def test_what_is_no_number_is_computed_each_time() -> None:
+    recall, _ = scores()
+    model = Reranker(broken={(2,)})
+    run = recall.over(model.run)
+    items = [pair([1], [2]), pair([1], [3])]
+    for _ in range(2):
+        first, second = run(items)
+        assert math.isnan(first.serving)
+        assert second == model.result(items[1])
+    assert recall.known(items) == [None, model.result(items[1])]
+    assert model.calls == [items, items[:1]]
+
+
+@pytest.mark.parametrize("answer", [None, [], [1, 2, 3]])
+def test_a_wrong_number_of_results_is_an_error_and_keeps_nothing(answer: object) -> None:
+    recall, _ = scores()
+    run = recall.over(lambda items: answer)  # type: ignore[arg-type, return-value]
+    with pytest.raises(TypeError, match="list of 2"):
+        run([pair([1], [2]), pair([1], [3])])
+    assert recall.known([pair([1], [2])]) == [None]
+
+
+def test_an_error_of_the_model_passes_and_keeps_nothing() -> None:
+    recall, _ = scores()
+
+    def fail(items: list[RerankItem]) -> list[RerankResult]:
+        raise SystemError("native")
+
+    with pytest.raises(SystemError):
+        recall.over(fail)([pair([1], [2])])
+    assert recall.known([pair([1], [2])]) == [None]
+
+
+def test_without_bytes_there_is_no_cache() -> None:
+    recall, metrics = scores(0)
+    model = Reranker()
+    item = pair([1], [2])
+    assert recall.over(model.run)([item, item]) == [model.result(item)] * 2
+    assert model.calls == [[item, item]]
+    assert recall.known([item]) == [None]
+    assert sample(metrics, "kindred_cache_lookups_total", cache="reranker", outcome="miss") == 0
+
+
+def test_vectors_are_recalled_and_evictions_counted() -> None:
+    metrics = Metrics()
+    recall = Recall("encoder", VectorCodec(), 5_000, metrics)
+    items = [EncodeItem((n, n + 1)) for n in range(20)]
+    run = recall.over(lambda some: [np.full(64, item.ids[0], np.float32) for item in some])
+    run(items)
+    known = recall.known(items)
+    assert known[0] is None
+    assert known[-1] is not None
+    assert known[-1][0] == 19
+    kept = sum(vector is not None for vector in known)
+    assert sample(metrics, "kindred_cache_evictions_total", cache="encoder") == 20 - kept > 0
+
+
+@given(st.lists(st.none() | st.integers(), max_size=10), st.lists(st.integers(), max_size=10))
+def test_gaps_are_filled_in_order(known: list[int | None], computed: list[int]) -> None:
+    whole = filled(known, computed)
+    gaps = [i for i, one in enumerate(known) if one is None]
+    assert [whole[i] for i in gaps] == (computed + [None] * len(gaps))[: len(gaps)]
+    assert [whole[i] for i in range(len(known)) if i not in gaps] == [
+        one for one in known if one is not None
+    ]
