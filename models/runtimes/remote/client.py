@@ -35,10 +35,10 @@ from models.runtimes.remote.errors import (
 
 T = TypeVar("T")
 
-# An idle connection is not used after so long: servers end theirs after 5 s and more, and a
-# request that meets the end of its connection may have to be given up.
-_IDLE_SECONDS = 4.0
-_PAUSE = 0.025  # seconds before the second attempt, doubled for each one after
+# Idle connections are kept this long: one that the service has ended is seen before it is used,
+# one that something between has forgotten is not.
+_IDLE_SECONDS = 30.0
+_PAUSE = 0.05  # seconds at most before the second attempt, doubled for each one after
 _PAUSE_MAX = 1.0
 
 
@@ -223,7 +223,7 @@ class Client:
             return None
         if isinstance(outcome, RemoteSilent) and outcome.stale:
             return 0.0
-        pause = self._chance() * min(_PAUSE * 2.0**attempt, _PAUSE_MAX)
+        pause = self._chance() * min(_PAUSE * 2.0 ** (attempt - 1), _PAUSE_MAX)
         if isinstance(outcome, RemoteBusy) and outcome.retry_after is not None:
             return outcome.retry_after + pause  # together again would be too many again
         return pause

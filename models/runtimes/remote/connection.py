@@ -116,6 +116,8 @@ class Connection:
         response = HTTPResponse(self._incoming, method="POST")  # type: ignore[arg-type]
         try:
             response.begin()
+            if response.status < 200:  # the answer itself would be taken for the next one's
+                raise RemoteBroken(f"{self._name}: an interim answer that was not asked for")
             body = self._body(response, most)
         except TimeoutError:
             raise RemoteTimeout(f"{self._name}: no answer in time") from None
@@ -143,6 +145,11 @@ class Connection:
         """End it; never raises."""
         with contextlib.suppress(OSError):
             self._sock.close()
+
+    def __del__(self) -> None:
+        """A thread has ended and left its idle connections."""
+        with contextlib.suppress(ValueError):  # gevent's, whose hub has ended with the thread
+            self.close()
 
     def _body(self, response: HTTPResponse, most: int) -> bytes:
         if (response.length or 0) > most:

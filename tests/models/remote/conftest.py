@@ -8,7 +8,7 @@ import pytest
 
 from models.runtimes.remote import Client, Endpoint
 from models.runtimes.remote.client import Request
-from tests.models.remote.models import FakeModels, LocalModels, ServedModels
+from tests.models.remote.served import FakeModels, LocalModels, ServedModels
 from tests.models.remote.servers import ModelServer, RawServer, Script
 
 Asking = Callable[[str], Client]

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from models.sampling import Sampling
-from tests.models.remote.models import Completion, ServedModels
+from tests.models.remote.served import Completion, ServedModels
 
 
 @dataclass

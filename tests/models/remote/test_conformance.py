@@ -14,7 +14,7 @@ from models.contracts import EncoderModel, GeneratorModel, RerankerModel
 from models.generator import GenerateItem, is_ill, last_sentence
 from models.runtimes.remote import Dialect, Endpoint, RemoteEncoder, RemoteGenerator, RemoteReranker
 from models.sampling import Sampling
-from tests.models.remote.models import LocalModels, ServedModels
+from tests.models.remote.served import LocalModels, ServedModels
 from tests.models.remote.servers import ModelServer
 
 TEXTS = [
