@@ -1,26 +1,38 @@
-"""The control law on a virtual clock."""
+"""The control law, as a pure function of the load."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving.cost import Cost, CostFit
+from app.serving.cost import Cost
+from app.serving.gain import measured
 from app.serving.load import (
+    ADMITTED,
     RISE_SECONDS,
+    Level,
     Limits,
     Load,
     Plan,
-    Rung,
+    capacity,
     decide,
-    ladder,
+    demand,
+    plans,
+    predicted,
     retry_after,
-    top,
+    start,
 )
+from app.serving.queue import Budget
 
+BUDGETS = {
+    "encoder": Budget(1_024, 32),
+    "reranker": Budget(2_048, 4),
+    "generator": Budget(6_144, 16),
+}
 LIMITS = Limits(
     n_max=10,
     new_tokens=40,
@@ -28,163 +40,258 @@ LIMITS = Limits(
     retrieved=10,
     gather_seconds=0.45,
     rank_seconds=0.2,
-    chat_seconds=0.8,
+    objective_seconds=0.8,
     in_flight_max=256,
+    gain=measured([0.92, *(0.93 + n / 1000 for n in range(10))]),
+    budgets=BUDGETS,
 )
-IDLE = Load(generator=Cost(0.02, 0.0004), reranker=Cost(0.005, 0.0001))
+IDLE = Load(
+    encoder=Cost(0.002, 0.00005), generator=Cost(0.03, 0.00004), reranker=Cost(0.002, 0.00003)
+)
+TOP = len(plans(LIMITS)) - 1
 
 costs = st.builds(Cost, fixed=st.floats(0, 0.3), per_token=st.floats(0, 0.002))
 loads = st.builds(
     Load,
-    rate=st.floats(0, 200),
+    rate=st.floats(0, 300),
+    ahead=st.floats(0, 2),
     in_flight=st.integers(0, 400),
-    generator_delay=st.floats(0, 2),
-    reranker_delay=st.floats(0, 2),
-    encoder_delay=st.floats(0, 2),
+    encoder=costs,
     generator=costs,
     reranker=costs,
+    message_tokens=st.floats(1, 80),
     reply_tokens=st.floats(1, 80),
+    trim=st.floats(0.5, 1),
+)
+gains = st.builds(
+    measured, st.lists(st.floats(0.01, 2), min_size=1, max_size=12), st.floats(0.01, 2)
 )
 more = st.floats(0, 3)
+rungs = st.integers(0, TOP)
 
 
-def heavier(load: Load, rate: float, delay: float, rank: float, in_flight: int) -> Load:
-    return replace(
-        load,
-        rate=load.rate + 50 * rate,
-        in_flight=load.in_flight + in_flight,
-        generator_delay=load.generator_delay + delay,
-        reranker_delay=load.reranker_delay + rank,
-        encoder_delay=load.encoder_delay + rank,
+@st.composite
+def heavier(draw: st.DrawFn) -> tuple[Load, Load]:
+    """A load, and one that is more in every respect, or equal."""
+    light = draw(loads)
+    factor = 1 + draw(more)
+    slower = lambda cost: Cost(factor * cost.fixed, factor * cost.per_token)
+    return light, replace(
+        light,
+        rate=light.rate + 50 * draw(more),
+        ahead=light.ahead + draw(more),
+        in_flight=light.in_flight + draw(st.integers(0, 100)),
+        encoder=slower(light.encoder),
+        generator=slower(light.generator),
+        reranker=slower(light.reranker),
+        trim=light.trim * draw(st.floats(0.5, 1)),
     )
 
 
-@given(loads, more, more, more, st.integers(0, 100), st.integers(0, 11), st.floats(0, 1))
+def rate_and_queue(light: Load, rate: float, ahead: float, in_flight: int) -> Load:
+    return replace(
+        light,
+        rate=light.rate + 50 * rate,
+        ahead=light.ahead + ahead,
+        in_flight=light.in_flight + in_flight,
+    )
+
+
+@given(loads, more, more, st.integers(0, 100), rungs, st.floats(0, 1), gains)
 def test_candidates_never_rise_with_the_load(
-    load: Load, rate: float, delay: float, rank: float, in_flight: int, level: int, waited: float
+    load: Load, rate: float, ahead: float, in_flight: int, rung: int, waited: float, gain: object
 ) -> None:
-    worse = heavier(load, rate, delay, rank, in_flight)
-    rung = Rung(level, 0.0)
-    _, light = decide(rung, load, LIMITS, waited)
-    _, heavy = decide(rung, worse, LIMITS, waited)
-    assert heavy.n <= light.n
-    assert heavy.n * heavy.max_new_tokens <= light.n * light.max_new_tokens
-    assert retry_after(load, LIMITS) is None or retry_after(worse, LIMITS) is not None
+    limits = replace(LIMITS, gain=gain)  # type: ignore[arg-type]
+    worse = rate_and_queue(load, rate, ahead, in_flight)
+    calm_level, calm = decide(Level(rung, 0.0), load, limits, waited)
+    busy_level, busy = decide(Level(rung, 0.0), worse, limits, waited)
+    assert busy.n <= calm.n
+    assert busy.n * busy.max_new_tokens <= calm.n * calm.max_new_tokens
+    assert busy_level.rung <= calm_level.rung
 
 
-@given(loads, st.integers(0, 11))
-def test_a_steady_load_settles_on_one_rung(load: Load, level: int) -> None:
-    rung, now, plans = Rung(level, 0.0), 0.0, []
-    for _ in range(40):
+@given(heavier())
+def test_who_is_refused_at_some_load_is_refused_at_more(pair: tuple[Load, Load]) -> None:
+    light, heavy = pair
+    for background in (False, True):
+        if light.ahead > 0 and retry_after(light, LIMITS, background=background) is not None:
+            assert retry_after(heavy, LIMITS, background=background) is not None
+    if retry_after(light, LIMITS) is not None:  # the unimportant goes first
+        assert retry_after(light, LIMITS, background=True) is not None
+
+
+@given(heavier(), rungs)
+def test_what_a_plan_can_serve_falls_with_its_size_and_with_the_load(
+    pair: tuple[Load, Load], rung: int
+) -> None:
+    light, heavy = pair
+    served = [capacity(plan, light, LIMITS) for plan in plans(LIMITS)]
+    assert served == sorted(served, reverse=True)
+    plan = plans(LIMITS)[rung]
+    assert capacity(plan, heavy, LIMITS) <= capacity(plan, light, LIMITS) * (1 + 1e-9)
+    assert capacity(plan, light, LIMITS, 0.8) <= capacity(plan, light, LIMITS)
+
+
+@given(loads, rungs, st.floats(0, 5))
+def test_nothing_that_is_let_in_is_predicted_late(load: Load, rung: int, waited: float) -> None:
+    if load.ahead <= 0 or retry_after(load, LIMITS) is not None:
+        return
+    _, plan = decide(Level(rung, 0.0), load, LIMITS, waited)
+    assert predicted(plan, load, LIMITS) <= LIMITS.objective_seconds
+    asked = demand(plan, load, LIMITS)
+    if plan.n > 0:
+        assert load.ahead + asked.alone - asked.rank <= LIMITS.gather_seconds
+
+
+@given(loads, rungs)
+def test_a_steady_load_settles_on_one_plan(load: Load, rung: int) -> None:
+    level, now, seen = Level(rung, 0.0), 0.0, []
+    for _ in range(4 * TOP):
         now += RISE_SECONDS
-        rung, plan = decide(rung, load, LIMITS, now)
-        plans.append(plan)
-    settled = plans[len(ladder(LIMITS)) :]
+        level, plan = decide(level, load, LIMITS, now)
+        seen.append((level.rung, plan))
+    settled = seen[2 * TOP :]
     assert set(settled) == {settled[-1]}
-    assert plans == sorted(plans, key=lambda p: p.n * p.max_new_tokens)  # down at once, then up
+    levels = [rung for rung, _ in seen]
+    assert levels == sorted(levels)  # after what it drops at once, it only rises
 
 
-@given(loads, st.integers(1, 11), st.floats(0, 10))
-def test_it_rises_a_rung_each_quarter_second_and_drops_at_once(
-    load: Load, level: int, waited: float
+@given(loads, rungs, st.floats(0, 10))
+def test_it_drops_at_once_and_rises_a_rung_each_quarter_second(
+    load: Load, rung: int, waited: float
 ) -> None:
-    rung, _ = decide(Rung(level, 0.0), load, LIMITS, waited)
-    assert rung.level <= level + int(waited / RISE_SECONDS)
-    again, _ = decide(rung, load, LIMITS, rung.since)
-    assert again == rung  # nothing is left to drop
+    level, _ = decide(Level(rung, 0.0), load, LIMITS, waited)
+    assert level.rung <= rung + int(waited / RISE_SECONDS)
+    again, _ = decide(level, load, LIMITS, level.since)
+    assert again.rung == level.rung  # nothing is left to drop
 
 
-def test_an_idle_system_generates_all() -> None:
-    _, plan = decide(top(LIMITS, 0.0), IDLE, LIMITS, 0.0)
-    assert plan == Plan(10, 40)
+def test_after_a_full_stretch_at_one_level_it_still_rises_by_steps() -> None:
+    busy, level, now = replace(IDLE, rate=25.0), start(LIMITS, 0.0), 0.0
+    for _ in range(400):
+        now += 0.05
+        level, _ = decide(level, busy, LIMITS, now)
+    held = level.rung
+    assert 0 < held < TOP
+    level, _ = decide(level, IDLE, LIMITS, now + 0.05)
+    assert level.rung <= held + 1
+
+
+def test_an_idle_system_generates_all_and_a_quiet_hour_brings_all_back() -> None:
+    assert decide(start(LIMITS, 0.0), IDLE, LIMITS, 0.0)[1] == Plan(10, 40)
+    assert decide(Level(0, 0.0), IDLE, LIMITS, 3_600.0)[1] == Plan(10, 40)
 
 
 @pytest.mark.parametrize(
     "busy",
     [
         replace(IDLE, rate=1_000.0),
-        replace(IDLE, generator_delay=1.0),
-        replace(IDLE, reranker_delay=1.0),
+        replace(IDLE, ahead=1.0),
+        replace(IDLE, generator=Cost(3.0, 0.0)),
+        replace(IDLE, rate=5.0, reranker=Cost(0.0, 0.01)),
     ],
 )
 def test_each_kind_of_load_ends_the_generation_at_once(busy: Load) -> None:
-    rung, plan = decide(top(LIMITS, 0.0), busy, LIMITS, 0.0)
+    level, plan = decide(start(LIMITS, 0.0), busy, LIMITS, 0.0)
     assert plan.n == 0
     seconds = 0.0
     while plan.n < 10:
         seconds += RISE_SECONDS
-        rung, plan = decide(rung, IDLE, LIMITS, seconds)
-    assert seconds <= 10.0  # recovered
+        level, plan = decide(level, IDLE, LIMITS, seconds)
+    assert seconds <= 10.0
 
 
-def test_in_between_the_load_chooses_in_between() -> None:
-    _, plan = decide(top(LIMITS, 0.0), replace(IDLE, generator_delay=0.25), LIMITS, 0.0)
+def test_the_ladder_goes_down_by_candidates_then_by_their_length_then_to_retrieval_only() -> None:
+    seen = [decide(start(LIMITS, 0.0), replace(IDLE, rate=r), LIMITS, 0.0)[1] for r in range(90)]
+    sizes = [plan.n for plan in seen]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == 10
+    assert sizes[-1] == 0
+    assert len(set(sizes)) > 5
+    tokens = [plan.n * plan.max_new_tokens for plan in seen]
+    assert tokens == sorted(tokens, reverse=True)
+    assert plans(LIMITS)[:3] == (Plan(0, 40), Plan(1, 20), Plan(1, 40))
+
+
+def test_one_requests_queue_limits_its_own_plan_and_leaves_the_level() -> None:
+    level, plan = decide(start(LIMITS, 0.0), replace(IDLE, ahead=0.335), LIMITS, 0.0)
     assert 0 < plan.n < 10
+    assert level.rung == TOP
+    assert decide(level, IDLE, LIMITS, 0.0)[1].n == 10
 
 
-@given(loads, st.integers(0, 10), st.floats(0, 10))
-def test_a_pinned_number_is_honoured(load: Load, pinned: int, now: float) -> None:
+def test_what_is_worth_nothing_more_is_weighed_against_those_who_would_be_refused() -> None:
+    busy = replace(IDLE, rate=80.0)
+    flat = replace(LIMITS, gain=measured([0.92, *[0.93] * 10], 0.925))
+    assert decide(start(flat, 0.0), busy, flat, 0.0)[1].n == 0
+    # Where a reply without candidates is worth little, fewer people get a good one.
+    steep = replace(LIMITS, gain=measured([0.05, *[0.93] * 10], 0.9))
+    level, _ = decide(start(steep, 0.0), busy, steep, 0.0)
+    assert plans(steep)[level.rung].n >= 1
+
+
+def test_capacity_is_where_the_expected_latency_meets_the_limit() -> None:
+    for plan in plans(LIMITS):
+        asked, most = demand(plan, IDLE, LIMITS), capacity(plan, IDLE, LIMITS)
+        waiting = min(1.0, most * asked.alone) * asked.fixed
+
+        def latency(alone: float, asked=asked, most=most, waiting=waiting) -> float:  # type: ignore[no-untyped-def]
+            return (alone + waiting) / (1 - most * asked.own)
+
+        assert most * asked.shared <= 0.95 + 1e-9
+        assert latency(asked.alone) <= LIMITS.reply_seconds * (1 + 1e-9)
+        binding = (
+            math.isclose(most * asked.shared, 0.95, rel_tol=1e-6)
+            or math.isclose(latency(asked.alone), LIMITS.reply_seconds, rel_tol=1e-6)
+            or latency(asked.alone - asked.rank) >= 0.99 * LIMITS.gather_seconds
+        )
+        assert binding
+
+
+@given(loads, st.integers(0, 12), st.floats(0, 10))
+def test_a_pinned_number_is_honoured_and_admission_reckons_with_it(
+    load: Load, pinned: int, now: float
+) -> None:
     limits = replace(LIMITS, pinned=pinned)
-    rung = top(limits, 0.0)
-    assert decide(rung, load, limits, now)[1] == Plan(pinned, 40)
+    assert decide(start(limits, 0.0), load, limits, now)[1] == Plan(min(10, pinned), 40)
+    if load.ahead > 0 and retry_after(load, limits) is None:
+        assert predicted(plans(limits)[0], load, limits) <= ADMITTED * limits.reply_seconds
 
 
 @given(loads)
 def test_without_a_generator_nothing_is_asked_of_it(load: Load) -> None:
     for pinned in (None, 5):
         limits = replace(LIMITS, n_max=0, pinned=pinned)
-        assert decide(top(limits, 0.0), load, limits, 9.0)[1].n == 0
+        assert decide(start(limits, 0.0), load, limits, 9.0)[1].n == 0
 
 
 def test_admission() -> None:
     assert retry_after(IDLE, LIMITS) is None
     assert retry_after(replace(IDLE, in_flight=255), LIMITS) is None
     assert retry_after(replace(IDLE, in_flight=256), LIMITS) == 1.0
-    assert retry_after(replace(IDLE, encoder_delay=3.0), LIMITS) == 3.0
+    assert retry_after(replace(IDLE, ahead=0.4), LIMITS) is None
+    assert retry_after(replace(IDLE, ahead=0.5), LIMITS) == 1.0
+    assert retry_after(replace(IDLE, ahead=0.4, trim=0.7), LIMITS) == 1.0
+    flood = retry_after(replace(IDLE, ahead=0.5, rate=200.0), LIMITS)
+    assert flood is not None
+    assert 1.0 < flood <= 4.0  # the more there are, the later they are to return
 
 
-@given(
-    st.floats(0, 0.2),
-    st.floats(1e-5, 0.01),
-    st.lists(st.integers(1, 3_000), min_size=2, max_size=30),
-)
-def test_the_fit_finds_a_line(fixed: float, slope: float, sizes: list[int]) -> None:
-    assume(max(sizes) > 2 * min(sizes))
-    fit = CostFit()
-    for tokens in sizes:
-        fit = fit.observed(tokens, 1, fixed + slope * tokens, now=1.0)
-    cost = fit.cost(1.0)
-    for tokens in (min(sizes), max(sizes)):
-        assert cost.seconds(tokens) == pytest.approx(fixed + slope * tokens, rel=0.01, abs=1e-4)
+def test_the_unimportant_is_shed_before_anybody_who_waits() -> None:
+    between = replace(IDLE, ahead=0.3)
+    assert retry_after(between, LIMITS) is None
+    assert retry_after(between, LIMITS, background=True) is not None
+    crowded = replace(IDLE, ahead=0.01, rate=1_000.0)
+    assert retry_after(crowded, LIMITS) is None
+    assert retry_after(crowded, LIMITS, background=True) is not None
+    assert retry_after(replace(IDLE, ahead=0.01), LIMITS, background=True) is None
 
 
-def test_the_fit_follows_a_model_that_becomes_slower() -> None:
-    fit = CostFit()
-    for i in range(200):
-        tokens = 100 + 50 * (i % 7)
-        slope = 0.001 if i < 100 else 0.003
-        fit = fit.observed(tokens, 2, 0.01 + slope * tokens, now=float(i))
-    assert fit.cost(199.0).per_token == pytest.approx(0.003, rel=0.05)
-    assert fit.tokens_per_item(30.0) == pytest.approx(125, rel=0.2)
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 5_000), st.integers(1, 50), st.floats(0, 5)), max_size=30),
-    st.floats(0, 100),
-)
-def test_a_fit_is_never_negative(batches: list[tuple[int, int, float]], now: float) -> None:
-    fit = CostFit(base=Cost(0.01, 0.001))
-    for tokens, items, seconds in batches:
-        fit = fit.observed(tokens, items, seconds, now=0.0)
-    cost = fit.cost(now)
-    assert cost.fixed >= 0
-    assert cost.per_token >= 0
-
-
-def test_an_old_fit_gives_way_to_what_was_measured_at_start() -> None:
-    fit = CostFit().observed(100, 1, 0.1, 0.0).observed(500, 1, 0.3, 0.0).settled()
-    base = fit.cost(0.0)
-    for _ in range(100):
-        fit = fit.observed(100, 1, 5.0, 10.0).observed(200, 1, 9.0, 10.0)
-    assert fit.cost(10.0).seconds(100) > 3.0
-    assert fit.cost(60.0).seconds(100) == pytest.approx(base.seconds(100), rel=0.01)
+@given(costs, costs, costs)
+def test_one_that_finds_nothing_before_it_is_let_in_whatever_is_predicted(
+    encoder: Cost, reranker: Cost, generator: Cost
+) -> None:
+    terrible = Load(
+        encoder=Cost(60 + encoder.fixed, encoder.per_token), reranker=reranker, generator=generator
+    )
+    assert retry_after(terrible, LIMITS) is None
