@@ -29,15 +29,18 @@ def best_seconds(work: Callable[[], Any], repeats: int) -> float:
     return min(times)
 
 
-def measure(size: int = 4096, repeats: int = 5, *, device: str = "cpu") -> dict[str, float]:
+def measure(
+    size: int = 4096, repeats: int = 5, *, threads: int = 0, device: str = "cpu"
+) -> dict[str, float]:
     """GFLOP/s of `size`³ products by library and format, and GB/s of memory copied.
 
-    OpenVINO's are left out where it is not installed, and on a GPU.
+    `threads` are OpenVINO's (0: all); torch's are the caller's. OpenVINO's products are left out
+    where it is not installed, and on a GPU.
     """
     found = {f"torch {name}": torch_peak(name, size, repeats, device) for name in TORCH_FORMATS}
     if device == "cpu":
         for name in OPENVINO_FORMATS:
-            peak = openvino_peak(name, size, repeats)
+            peak = openvino_peak(name, size, repeats, threads)
             if peak is not None:
                 found[f"openvino {name}"] = peak
         found["copy GB/s"] = copy_bandwidth(repeats)
@@ -59,14 +62,14 @@ def torch_peak(format_: str, size: int, repeats: int, device: str = "cpu") -> fl
     return 2e-9 * size**3 / best_seconds(work, repeats)
 
 
-def openvino_peak(format_: str, size: int, repeats: int) -> float | None:
+def openvino_peak(format_: str, size: int, repeats: int, threads: int = 0) -> float | None:
     """GFLOP/s of an OpenVINO product with constant weights; None where there is no OpenVINO."""
     try:
         import openvino as ov
     except ImportError:
         return None
     hint = "bf16" if format_ == "bf16" else "f32"
-    options = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
+    options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
     model = ov.Core().compile_model(_product(format_, size), "CPU", options)
     request = model.create_infer_request()
     request.set_input_tensor(ov.Tensor(np.random.default_rng(0).random((size, size), np.float32)))
@@ -118,6 +121,11 @@ def gpt2_flop(config: Mapping[str, Any], context: int, n: int, steps: int) -> fl
     own = n * (steps - 1)
     seen = 2 * context * context + 4 * own * (context + steps / 2)  # causal: half of the square
     return float((context + own) * linear + (1 + own) * head + layers * width * seen)
+
+
+def higher(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """The higher of two measurements, each: a limit is what was reached once."""
+    return {name: max(value, after[name]) for name, value in before.items()}
 
 
 def best_peak(limits: Mapping[str, float]) -> tuple[str, float]:

@@ -1,10 +1,9 @@
 """Models of the published shapes, for machines without a hub.
 
 MiniLM has its published weights (from the package that the service uses) under a classification
-head of random numbers; BERT-base, DistilBERT and GPT-2 have random weights from a fixed seed, which
-cost a forward pass the same as trained ones. A hub id or a folder works in their place. The BERTs
-bring MiniLM's WordPiece tokenizer (it is BERT's uncased one), GPT-2 the shipped BPE; the output
-layer keeps all of GPT-2's 50,257 ids.
+head of random numbers. BERT-base, DistilBERT and GPT-2 small (`gpt2_small`) have random weights
+from a fixed seed, which cost a forward pass the same as trained ones. A hub id or a folder works
+in their place. The BERTs bring MiniLM's WordPiece tokenizer: it is BERT's uncased one.
 """
 
 from __future__ import annotations
@@ -22,11 +21,16 @@ from scripts.benches.service import ROOT
 
 CACHE = ROOT / "var" / "bench" / "models"
 SEED = 20261121
+GPT2 = "gpt2-small"
 _VERSION = 1  # part of the folder's name: raise it when what is made here changes
 
 
 def folder_of(name: str) -> str:
     """A folder with that model, made once; what is no name of a stand-in is returned as it is."""
+    if name == GPT2:
+        from scripts.benches import gpt2_small  # what it imports, a peer's environment may lack
+
+        return str(gpt2_small.folder())
     if name not in MAKERS:
         return name
     folder = CACHE / f"{name}-{_VERSION}"
@@ -52,7 +56,7 @@ def quiet() -> None:
 
 def describe(name: str) -> str:
     """What stands behind a name, for the reader of a table."""
-    if name not in MAKERS:
+    if name not in (*MAKERS, GPT2):
         return name
     return f"{name} ({'published weights, random head' if name == 'minilm' else 'random weights'})"
 
@@ -102,16 +106,6 @@ def _distilbert(folder: Path) -> None:
     _wordpiece(folder)
 
 
-def _gpt2(folder: Path) -> None:
-    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
-
-    tokenizer = AutoTokenizer.from_pretrained(str(ROOT / "artifacts" / "generator"))
-    end = int(tokenizer.eos_token_id)
-    config = GPT2Config(bos_token_id=end, eos_token_id=end, pad_token_id=end)
-    _save(GPT2LMHeadModel, config, folder)
-    tokenizer.save_pretrained(str(folder))
-
-
 def _save(kind: Any, config: Any, folder: Path) -> None:
     import torch
 
@@ -143,5 +137,4 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "minilm": _minilm,
     "bert-base": _bert_base,
     "distilbert": _distilbert,
-    "gpt2": _gpt2,
 }
