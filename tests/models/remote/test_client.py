@@ -8,19 +8,27 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.runtimes.remote import Client
+from models.runtimes.remote import Client, Endpoint
 from models.runtimes.remote.answers import retry_after
 from models.runtimes.remote.client import Request
 from models.runtimes.remote.errors import (
     BreakerOpen,
+    RemoteBroken,
     RemoteBusy,
     RemoteError,
+    RemoteFault,
+    RemoteGatewayFault,
     RemoteRefusal,
     RemoteSilent,
     RemoteTimeout,
+    RemoteUnreachable,
+    Repeat,
 )
 from tests.models.remote.servers import ModelServer, RawServer, Script, http, read_request, saying
 
@@ -169,3 +177,66 @@ def test_a_slow_answer_does_not_cost_those_that_had_arrived(
 )  # fmt: skip
 def test_retry_after_is_read_in_both_its_forms(value: str, seconds: float | None) -> None:
     assert retry_after(value, now=lambda: 1_000_000.0) == seconds
+
+
+class Scripted(Client):
+    """A client whose rounds are a script on a clock of the test's own."""
+
+    def __init__(
+        self, script: list[tuple[float, list[RemoteError | None]]], seconds: float
+    ) -> None:
+        self.now = 0.0
+        self.sent: list[list[int]] = []
+        self.sleeps: list[float] = []
+        self._script = script
+        endpoint = Endpoint("http://127.0.0.1:9", seconds=seconds, attempts=4)
+        super().__init__(endpoint, clock=lambda: self.now, sleep=self._wait, chance=lambda: 1.0)
+
+    def _wait(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+    def _round(self, requests: Any, asked: Any, outcomes: Any, deadline: float) -> None:
+        assert self.now < deadline
+        took, errors = self._script[len(self.sent)]
+        self.sent.append(list(asked))
+        self.now = min(self.now + took, deadline)
+        for index in asked:
+            outcomes[index] = errors[index] or "fine"
+
+
+ERRORS = st.sampled_from(
+    [None, RemoteUnreachable("x"), RemoteBusy("x"), RemoteBusy("x", 0.2), RemoteBusy("x", 9.0),
+     RemoteSilent("x"), RemoteSilent("x", stale=True), RemoteBroken("x"), RemoteFault("x"),
+     RemoteGatewayFault("x"), RemoteTimeout("x"), RemoteRefusal("x", 400), BreakerOpen("x")]
+)  # fmt: skip
+ROUNDS = st.lists(
+    st.tuples(st.floats(0.0, 0.5), st.lists(ERRORS, min_size=3, max_size=3)),
+    min_size=4,
+    max_size=4,
+)
+
+
+@given(
+    ROUNDS, st.floats(0.1, 2.0), st.lists(st.sampled_from(list(Repeat)[1:]), min_size=3, max_size=3)
+)
+def test_only_what_is_safe_is_sent_again_and_never_past_the_deadline(
+    script: list[tuple[float, list[RemoteError | None]]], seconds: float, needs: list[Repeat]
+) -> None:
+    client = Scripted(script, seconds)
+    requests = [Request("/embed", {}, lambda answer: answer, need) for need in needs]
+    found = client.ask(requests)
+    assert client.now <= seconds
+    assert client.sent[0] == [0, 1, 2]
+    assert len(client.sent) <= 4
+    for attempt, again in enumerate(client.sent[1:]):
+        errors = script[attempt][1]
+        for index in again:
+            error = errors[index]
+            assert error is not None
+            assert error.repeat >= needs[index]
+            if isinstance(error, RemoteBusy) and error.retry_after:
+                assert client.sleeps[attempt] >= error.retry_after
+    for index, outcome in enumerate(found):
+        last = max(n for n, asked in enumerate(client.sent) if index in asked)
+        assert outcome == (script[last][1][index] or "fine")
