@@ -97,8 +97,9 @@ class JointCost:
         """One more batch took `seconds` of the shared cores."""
         if tokens <= 0 or seconds < 0.0:
             return
-        if model not in self.base:  # never warmed: its first batch is its base
-            self._extend(model, Cost(0.0, seconds / tokens))
+        if model not in self.base:  # never warmed: its first batch is its base, and all begin anew
+            self.base = {**self.base, model: Cost(0.0, seconds / tokens)}
+            self.__post_init__()
         base = self.base[model]
         expected = base.seconds(tokens)
         if expected <= 0.0:
@@ -137,12 +138,6 @@ class JointCost:
         prior = _prior(len(self.base))
         self._spread = trust**2 * self._spread + (1.0 - trust**2) * prior
         self._at = max(now, self._at)
-
-    def _extend(self, model: str, base: Cost) -> None:
-        state, spread, known = self._state, self._spread, len(self._state)
-        self.base = {**self.base, model: base}
-        self._state, self._spread = np.ones(known + 2), _prior(len(self.base))
-        self._state[:known], self._spread[:known, :known] = state, spread
 
 
 def _prior(models: int) -> Array:
