@@ -62,7 +62,8 @@ def make_runtime(
 ) -> Gpt2Runtime:
     """A runtime with the weights of a transformers `GPT2LMHeadModel`.
 
-    name: torch, openvino or onnx. dtype: auto, fp32, bf16, fp16.
+    name: torch, openvino or onnx. dtype: auto, fp32, bf16, fp16. On CUDA torch's steps have
+    static shapes and are captured once each.
     Raises ValueError for what a runtime cannot do, ImportError where its library is missing.
     """
     # Each runtime's library is imported only where it is used: not every machine has them all.
@@ -70,9 +71,13 @@ def make_runtime(
     if name == "torch":
         from models.runtimes.torch_gpt2 import TorchGpt2
 
-        return TorchGpt2(
-            model, device=where, dtype=choose_dtype(LONG_NAMES.get(dtype, dtype), where)
-        )
+        kind = choose_dtype(LONG_NAMES.get(dtype, dtype), where)
+        plain = TorchGpt2(model, device=where, dtype=kind)
+        if where.type != "cuda":
+            return plain
+        from models.runtimes.torch_static import StaticGpt2
+
+        return StaticGpt2(plain)
     if name == "openvino":
         from models.runtimes.openvino_gpt2 import OpenVinoGpt2
 

@@ -1,14 +1,9 @@
 """A lean GPT-2 forward for generation: one prefill a context, candidates share its KV cache.
 
-A batch holds B contexts with up to N candidates each. The keys and values of a context are
-computed and stored once; its N candidates are N queries of one attention call. What a candidate
-generates is stored behind the context, step after step, and a mask keeps candidates from seeing
-each other::
-
-    keys of item b:  [ padding | context (T) | step 0: N slots | step 1: N slots | ... ]
-
-The linear layers, nearly all of the work, run on living candidates only; the padded [B, N]
-layout exists for attention alone, and is compacted when half of it has ended.
+The keys and values of a context are computed and stored once; its N candidates are N queries of
+one attention call (`models.runtimes.slots` has the layout). The linear layers, nearly all of the
+work, run on living candidates only; the padded [B, N] layout exists for attention alone, and is
+compacted when half of it has ended.
 
 Not thread-safe: the cache's memory is kept between runs. Numbers agree with transformers'
 `GPT2LMHeadModel` to float accuracy (tests/models/test_torch_gpt2.py).
@@ -24,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.runtimes.gpt2_weights import Block, Gpt2Weights
+from models.runtimes.slots import Slots, additive, gathered
 
 
 class TorchGpt2:
@@ -99,34 +95,23 @@ class Decode:
         steps: int,
     ) -> None:
         self.model = model
-        self.batch, self.slots = len(contexts), max(counts)
-        self.context = max(len(ids) for ids in contexts)
-        self.done = 0
-        self._ragged = any(len(ids) != self.context for ids in contexts)
-        room = self.context + self.slots * steps
-        head = model.width // model.heads
-        shape = (self.batch, model.heads, room, head)
+        self.slots = Slots(contexts, counts, model.device)
+        self._steps = steps
+        room = self.slots.context + self.slots.slots * steps
+        shape = (self.slots.batch, model.heads, room, model.width // model.heads)
         layers = range(len(model.blocks))
         self.keys = [model.memory(2 * i, shape) for i in layers]
         self.values = [model.memory(2 * i + 1, shape) for i in layers]
-        lengths = torch.tensor([len(ids) for ids in contexts], device=model.device)
-        self.padding = self.context - lengths
         self.first = self._prefill(contexts)
-        self.mask = self._own_mask(steps)
-        # Living candidates as slots of [B, N], and the position of each one's next token.
-        alive = torch.arange(self.slots)[None, :] < torch.tensor(list(counts))[:, None]
-        self.live = alive.flatten().nonzero().flatten().to(model.device)
-        self.place = lengths[self.live // self.slots]
+        self.mask = self._own_mask()
 
     def _prefill(self, contexts: Sequence[Sequence[int]]) -> Tensor:
-        model, B, T = self.model, self.batch, self.context
-        ids = torch.zeros((B, T), dtype=torch.long)
-        for row, context in enumerate(contexts):
-            ids[row, T - len(context) :] = torch.tensor(context, dtype=torch.long)
-        ids = ids.to(model.device)
-        at = (torch.arange(T, device=model.device)[None, :] - self.padding[:, None]).clamp(min=0)
+        model, B, T = self.model, self.slots.batch, self.slots.context
+        ids, at = self.slots.prefill(contexts)
         x = (model.tokens[ids] + model.places[at]).view(B * T, model.width)
-        mask = self._prefill_mask() if self._ragged else None
+        mask = None
+        if self.slots.ragged:
+            mask = additive(self.slots.prefill_seen(), model.dtype)[:, None]
         for number, block in enumerate(model.blocks):
             q, k, v = self._split(model.block_input(x, block), B, T)
             self.keys[number][:, :, :T] = k
@@ -137,30 +122,9 @@ class Decode:
             x = model.block_output(x, self._join(out), block)
         return model.logits(x.view(B, T, model.width)[:, -1])
 
-    def _prefill_mask(self) -> Tensor:
-        """[B, 1, T, T] additive: causal, padding unseen; a padded query sees only itself."""
-        T, device = self.context, self.model.device
-        index = torch.arange(T, device=device)
-        seen = (index[None, :] <= index[:, None])[None] & (
-            index[None, None, :] >= self.padding[:, None, None]
-        )
-        seen |= torch.eye(T, dtype=torch.bool, device=device)
-        return self._additive(seen)[:, None]
-
-    def _own_mask(self, steps: int) -> Tensor:
+    def _own_mask(self) -> Tensor:
         """[B or 1, 1, N, T + N * steps] additive: the context, and one's own past."""
-        N, T, device = self.slots, self.context, self.model.device
-        own = torch.eye(N, dtype=torch.bool, device=device).repeat(1, steps)
-        if not self._ragged:
-            context = torch.ones((1, N, T), dtype=torch.bool, device=device)
-            return self._additive(torch.cat([context, own[None]], dim=2))[:, None]
-        index = torch.arange(T, device=device)
-        seen = (index[None, :] >= self.padding[:, None])[:, None].expand(-1, N, -1)
-        return self._additive(torch.cat([seen, own.expand(self.batch, -1, -1)], dim=2))[:, None]
-
-    def _additive(self, seen: Tensor) -> Tensor:
-        mask = torch.zeros(seen.shape, dtype=self.model.dtype, device=seen.device)
-        return mask.masked_fill_(~seen, float("-inf"))
+        return additive(self.slots.own_seen(self._steps), self.model.dtype)[:, None]
 
     def _split(self, qkv: Tensor, batch: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
         heads = self.model.heads
@@ -172,16 +136,17 @@ class Decode:
 
     def step(self, ids: Tensor) -> Tensor:
         """Append token `ids[r]` to living candidate r; float32 logits [living, vocabulary]."""
-        model, B, N = self.model, self.batch, self.slots
-        begin = self.context + N * self.done
+        model, slots = self.model, self.slots
+        B, N = slots.batch, slots.slots
+        begin = slots.context + N * slots.done
         end = begin + N
-        full = len(self.live) == B * N
-        x = model.tokens[ids] + model.places[self.place]
+        full, live = slots.full, slots.live
+        x = model.tokens[ids] + model.places[slots.place]
         mask = self.mask[..., :end]
         for number, block in enumerate(model.blocks):
             qkv = model.block_input(x, block)
             if not full:
-                qkv = qkv.new_zeros((B * N, qkv.shape[1])).index_copy_(0, self.live, qkv)
+                qkv = qkv.new_zeros((B * N, qkv.shape[1])).index_copy_(0, live, qkv)
             q, k, v = self._split(qkv, B, N)
             keys, values = self.keys[number], self.values[number]
             keys[:, :, begin:end] = k
@@ -190,44 +155,16 @@ class Decode:
                 q, keys[:, :, :end], values[:, :, :end], attn_mask=mask, scale=block.scale
             )
             joined = self._join(out)
-            x = model.block_output(x, joined if full else joined[self.live], block)
-        self.done += 1
-        self.place = self.place + 1
+            x = model.block_output(x, joined if full else joined[live], block)
+        slots.stepped()
         return model.logits(x)
 
     def keep(self, rows: Tensor) -> None:
         """Only the living candidates `rows` (ascending indices) go on."""
-        self.live = self.live[rows]
-        self.place = self.place[rows]
-        if len(self.live) and 2 * len(self.live) <= self.batch * self.slots:
-            self._compact()
-
-    def _compact(self) -> None:
-        """Leave out items that have ended, and slots that no item needs any more."""
-        item, slot = self.live // self.slots, self.live % self.slots
-        items, row, counts = torch.unique_consecutive(item, return_inverse=True, return_counts=True)
-        slots = int(counts.max())
-        if len(items) == self.batch and 2 * slots > self.slots:
-            return  # one long item would be copied for little
-        first = torch.cumsum(counts, 0) - counts
-        place = torch.arange(len(item), device=item.device) - first[row]
-        chosen = torch.zeros((len(items), slots), dtype=torch.long, device=item.device)
-        chosen[row, place] = slot
-        self.keys = [self._gathered(cache, items, chosen) for cache in self.keys]
-        self.values = [self._gathered(cache, items, chosen) for cache in self.values]
-        steps = (self.mask.shape[-1] - self.context) // self.slots
-        self.padding = self.padding[items]
-        self.batch, self.slots = len(items), slots
-        self.mask = self._own_mask(steps)
-        self.live = row * slots + place
-
-    def _gathered(self, cache: Tensor, items: Tensor, chosen: Tensor) -> Tensor:
-        """The cache of `items` with the slots `chosen` [items, slots] of each."""
-        heads, head = cache.shape[1], cache.shape[3]
-        count, slots = chosen.shape
-        steps = (cache.shape[2] - self.context) // self.slots
-        kept = cache[items]
-        own = kept[:, :, self.context :].reshape(count, heads, steps, self.slots, head)
-        index = chosen[:, None, None, :, None].expand(-1, heads, steps, -1, head)
-        own = own.gather(3, index).view(count, heads, steps * slots, head)
-        return torch.cat([kept[:, :, : self.context], own], dim=2)
+        slots, before = self.slots, self.slots.slots
+        slots.keep(rows)
+        shrunk = slots.compaction()
+        if shrunk is not None:
+            for caches in (self.keys, self.values):
+                caches[:] = [gathered(cache, slots.context, before, *shrunk) for cache in caches]
+            self.mask = self._own_mask()

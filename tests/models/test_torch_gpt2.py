@@ -99,7 +99,7 @@ def test_compaction_really_happens(reference: GPT2LMHeadModel) -> None:
         decode = lean(reference).start([[1, 2], [3, 4, 5]], [4, 4], 6)
         decode.step(torch.arange(8))
         decode.keep(torch.tensor([5, 7]))
-        assert (decode.batch, decode.slots) == (1, 2)
+        assert (decode.slots.batch, decode.slots.slots) == (1, 2)
         ours = decode.step(torch.tensor([40, 41]))
     assert_close(ours[0], expected(reference, [3, 4, 5, 5, 40]))
     assert_close(ours[1], expected(reference, [3, 4, 5, 7, 41]))

@@ -13,6 +13,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from models.generator import GenerateItem, Generator
 from models.runtimes.gpt2 import Gpt2Runtime, make_runtime
+from models.runtimes.torch_gpt2 import TorchGpt2
+from models.runtimes.torch_static import KEPT, Shape, StaticGpt2
 from models.sampling import Sampling
 
 SHIPPED = Path(__file__).resolve().parents[3] / "artifacts" / "generator"
@@ -23,8 +25,9 @@ RUNTIMES = {
     ("openvino", "fp32"): 1e-3,
     ("openvino", "bf16"): 0.6,
     ("onnx", "fp32"): 1e-3,
+    ("static", "fp32"): 1e-3,
 }
-LIBRARIES = {"openvino": "openvino", "onnx": "onnxruntime", "torch": "torch"}
+LIBRARIES = {"openvino": "openvino", "onnx": "onnxruntime"}
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -40,11 +43,12 @@ def exact(weights: GPT2LMHeadModel) -> Gpt2Runtime:
 
 
 @pytest.fixture(scope="module", params=RUNTIMES, ids="-".join)
-def other(
-    request: pytest.FixtureRequest, weights: GPT2LMHeadModel
-) -> tuple[Gpt2Runtime, float]:
+def other(request: pytest.FixtureRequest, weights: GPT2LMHeadModel) -> tuple[Gpt2Runtime, float]:
     name, dtype = request.param
-    if importlib.util.find_spec(LIBRARIES[name]) is None:
+    if name == "static":  # what CUDA runs, without capture
+        plain = TorchGpt2(weights, device=torch.device("cpu"), dtype=torch.float32)
+        return StaticGpt2(plain), RUNTIMES[name, dtype]
+    if importlib.util.find_spec(LIBRARIES.get(name, "torch")) is None:
         pytest.skip(f"{LIBRARIES[name]} is not installed")
     made = make_runtime(weights, name, device="cpu", dtype=dtype, threads=1)
     return made, RUNTIMES[name, dtype]
@@ -176,3 +180,48 @@ def test_a_runtime_or_format_that_is_not_known_is_refused(weights: GPT2LMHeadMod
         make_runtime(weights, "vllm")
     with pytest.raises(ValueError, match="int4"):
         make_runtime(weights, "openvino", device="cpu", dtype="int4")
+
+
+def test_static_shapes_lie_on_a_grid_and_hold_what_was_asked() -> None:
+    shape = Shape.around(5, 9, 33, 20)
+    assert shape == Shape(8, 10, 64, 24)
+    assert Shape.around(*(shape.batch, shape.slots, shape.context, shape.steps)) == shape
+    assert shape.room == 64 + 10 * 24
+
+
+@torch.inference_mode()
+def test_as_many_static_steps_are_kept_as_fit(weights: GPT2LMHeadModel) -> None:
+    static = StaticGpt2(TorchGpt2(weights, device=torch.device("cpu"), dtype=torch.float32))
+    for count in range(1, 2 * KEPT + 5, 2):
+        static.start([[1, 2, 3]], [count], 2)
+    assert len(static._steps) == KEPT
+
+
+@torch.inference_mode()
+def test_a_compiled_step_gives_the_same_logits(
+    weights: GPT2LMHeadModel, exact: Gpt2Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced whole; the backend that needs a compiler is left out."""
+    real = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda f, **options: real(f, backend="eager", fullgraph=True, **options)
+    )
+    plain = TorchGpt2(weights, device=torch.device("cpu"), dtype=torch.float32)
+    ours = StaticGpt2(plain, compiled=True).start([[5, 6, 7], [8]], [2, 1], 4)
+    theirs = exact.start([[5, 6, 7], [8]], [2, 1], 4)
+    for ids in (torch.tensor([1, 2, 3]), torch.tensor([4, 5, 6])):
+        assert (ours.step(ids) - theirs.step(ids)).abs().max() <= 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@torch.inference_mode()
+def test_captured_steps_agree_on_cuda(weights: GPT2LMHeadModel, exact: Gpt2Runtime) -> None:
+    captured = make_runtime(weights, "torch", device="cuda", dtype="fp32")
+    for seed in (1, 2):  # the second batch replays what the first captured
+        contexts = some_contexts(random.Random(seed), [20, 31, 7], exact.vocabulary)
+        theirs, ours = (one.start(contexts, [4, 2, 3], 9) for one in (exact, captured))
+        for _ in range(8):
+            ids = torch.arange(9) + seed
+            difference = theirs.step(ids) - ours.step(ids.cuda()).cpu()
+            assert difference.abs().max() <= 5e-2
