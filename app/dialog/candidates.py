@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.dialog import safety
 from app.dialog.features import Features
 from app.dialog.memory.recall import recall
-from app.domain import Candidate, Source, UserContext
+from app.domain import Candidate, Fact, Source, UserContext
 from app.errors import KindredError
 from app.serving.contract import AnyEngine
 from app.serving.load import Plan
@@ -119,9 +119,12 @@ def _retrieve(
     return candidates, by_id
 
 
+def _harmless(fact: Fact) -> bool:
+    return not safety.is_crisis(fact.sentence)
+
+
 def _remember(context: UserContext) -> list[Candidate]:
     """Answers from what the person told, where the message asks for it."""
-    told = [fact for fact in context.facts if not safety.is_crisis(fact.sentence)]
     return [
         Candidate(
             candidate_id=f"m{i}",
@@ -132,5 +135,5 @@ def _remember(context: UserContext) -> list[Candidate]:
             retrieval_score=1.0,
             bias=RECALL_BONUS,
         )
-        for i, text in enumerate(recall(context.message.text, told))
+        for i, text in enumerate(recall(context.message.text, context.facts, _harmless))
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from app.dialog import policy, safety, screen
+from app.dialog import policy, screen
 from app.dialog.lines import CRISIS
 from app.dialog.personalize import taste_of
 from app.dialog.pipeline import ChatRequest, Pipeline
@@ -52,17 +52,13 @@ class Companion:
         self._metrics = metrics
         self._pipeline = Pipeline(store, engine, settings, metrics)
 
-    def is_crisis(self, message: str) -> bool:
-        """Whether the words alone speak of a crisis; costs some hundredths of a millisecond."""
-        return safety.is_crisis(message)
-
     def reply(self, request: ChatRequest) -> Reply:
         """Answer a message. A crisis is never turned away; anything else may be, under load.
 
         Raises:
             Overloaded, and what `Pipeline.reply` raises.
         """
-        if self.is_crisis(request.message):
+        if request.reading.crisis:
             return self._care(request)
         with self._engine.admission():
             return self._pipeline.reply(request)

@@ -6,6 +6,7 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from app.dialog import candidates, policy, rank, safety, screen
 from app.dialog.deadlines import Deadlines
@@ -24,7 +25,7 @@ from app.telemetry import Metrics, StageTimer
 _SEED_BITS = 53  # survives JSON readers whose numbers are doubles
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChatRequest:
     """One message of a person, as it came in (its text normalised).
 
@@ -38,6 +39,11 @@ class ChatRequest:
     conversation_id: str | None = None
     keys: tuple[str, ...] = ()
     fingerprint: str = ""
+
+    @cached_property
+    def reading(self) -> safety.Reading:
+        """What its words speak of; the edge, the admission and the pipeline all ask."""
+        return safety.Reading.of(self.message)
 
 
 class Pipeline:
@@ -68,7 +74,7 @@ class Pipeline:
                     text=request.message,
                     keys=request.keys,
                     fingerprint=request.fingerprint,
-                    crisis=safety.is_crisis(request.message),
+                    crisis=request.reading.crisis,
                 )
             )
         if begun.stored is not None:
@@ -86,7 +92,7 @@ class Pipeline:
     def _answer(
         self, context: UserContext, request: ChatRequest, timer: StageTimer, deadlines: Deadlines
     ) -> Reply:
-        alarm = safety.screen(context.message.text, in_crisis=context.crisis)
+        alarm = request.reading.alarm(in_crisis=context.crisis)
         crisis = context.crisis or (alarm is not None and alarm.crisis)
         features = assign(self._store.flags.current(), context.user_id, crisis=crisis)
         change = self._learn(context, features, alarm)

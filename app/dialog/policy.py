@@ -85,10 +85,15 @@ def _choice(
     *,
     explored: bool,
 ) -> Choice:
-    marked = tuple(c.with_(propensity=propensity.get(c.candidate_id, 0.0)) for c in candidates)
+    marked = tuple(_marked(c, propensity.get(c.candidate_id, 0.0)) for c in candidates)
     return Choice(
         marked, next(c for c in marked if c.candidate_id == chosen.candidate_id), explored
     )
+
+
+def _marked(candidate: Candidate, propensity: float) -> Candidate:
+    same = candidate.propensity == propensity
+    return candidate if same else candidate.with_(propensity=propensity)
 
 
 def _softmax(scores: list[float]) -> list[float]:

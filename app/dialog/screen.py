@@ -6,11 +6,13 @@ Generated text is judged by every rule; the reviewed bank by those that depend o
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from app.dialog.likeness import near, plain, resemblance, shingles
+from app.dialog import wording
+from app.dialog.likeness import Likenesses, plain
 from app.dialog.safety import is_crisis
 from app.domain import Candidate, Source
 
@@ -20,63 +22,10 @@ OFFENSIVE_LIMIT = 0.95
 _REPEAT_LIKENESS = 0.6  # against what was said to this person lately
 _ECHO_LIKENESS = 0.75  # against the person's own message
 _TWIN_LIKENESS = 0.7  # against a better candidate of the same slate
+_LEAST_LIKENESS = min(_REPEAT_LIKENESS, _ECHO_LIKENESS, _TWIN_LIKENESS)
 _WORDS_MIN = 2
 
-_SLURS = re.compile(
-    r"\b(?:fag(?:got)?s?|nigg(?:er|a)s?|retard(?:ed|s)?|kikes?|spics?|chinks?|trann(?:y|ies)|"
-    r"cunts?|whores?|sluts?|rap(?:e|ed|ing|ist)|kill yourself|kys|go die|child porn)\b",
-    re.IGNORECASE,
-)
-_SEXUAL = re.compile(
-    r"\b(?:porn|dicks?|cock|pussy|blow ?job|hand ?job|orgasm|masturbat\w+|naked|nudes?|"
-    r"horny|tits|boobs?|cum(?:ming)?|f+u+c+k+\w*)\b",
-    re.IGNORECASE,
-)
-_HUMAN = re.compile(
-    r"\b(?:i am|i'm|i was) (?:a |an )?(?:real |actual )?(?:human|person|man|woman|guy|girl|boy|"
-    r"mother|father|mom|dad|teacher|nurse|student|doctor|married|pregnant|born|years old|"
-    r"\d+ years old)\b|"
-    r"\bmy (?:wife|husband|boyfriend|girlfriend|mom|mum|mother|dad|father|parents|son|daughter|"
-    r"kids?|children|sister|brother|family|grand(?:ma|pa|mother|father)|uncle|aunt|cousin|boss|"
-    r"job|house|home|car|dog|cat|school|friends?|birthday|childhood|body)\b|"
-    r"\bi'?m from\b|\bwhen i was (?:a |in |young|little|\w+ years)|"
-    r"\bi (?:live|grew up|work|went|ate|drove|drive|moved|visited|bought|graduated|married|"
-    r"cooked|played|used to|"
-    r"have (?:a |an |two |three )?"
-    r"(?:dog|cat|kid|kids|son|daughter|brother|sister|wife|husband|child|children|pet|pets))\b",
-    re.IGNORECASE,
-)
-_PERSONAL_DATA = re.compile(
-    r"[\w.+-]+@[\w-]+\.\w+|https?://|www\.|\b(?:\+?\d[\d\s().-]{7,}\d)\b", re.IGNORECASE
-)
-_ADVICE = re.compile(
-    r"\b(?:\d+ ?(?:mg|milligrams?|pills?|tablets?)|overdose|stop taking your|you should sue|"
-    r"diagnos\w+ you)\b",
-    re.IGNORECASE,
-)
-_HARM = re.compile(
-    r"\b(?:(?:kill|hurt|cut|hang) your ?sel(?:f|ves)|end your life|better off dead|"
-    r"(?:nobody|no one) (?:would|will) (?:miss|care about) you|"
-    r"(?:take|swallow) (?:more|all|some)\b.{0,20}\bpills|(?:cutting|starving) (?:helps|works))\b",
-    re.IGNORECASE,
-)
-_INSULT = re.compile(
-    r"\b(?:you(?:'re| are| r)|ur) (?:(?:so|such|just|really|very|an?|the|being|too) ){0,3}"
-    r"(?:stupid|dumb|idiot|moron|ugly|worthless|pathetic|disgusting|fat|loser|useless|crazy|"
-    r"liar|freak|bitch|asshole|annoying)\b|\b(?:shut up|i hate you|go away|screw you|"
-    r"(?:nobody|no one) (?:cares|likes you|asked you))\b",
-    re.IGNORECASE,
-)
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*\s*$")
-_TEXT_RULES = (
-    ("offensive", _SLURS),
-    ("harm", _HARM),
-    ("insult", _INSULT),
-    ("sexual", _SEXUAL),
-    ("human-claim", _HUMAN),
-    ("personal-data", _PERSONAL_DATA),
-    ("advice", _ADVICE),
-)
 _JOKING = frozenset({"kind:joke", "feeling:playful"})
 
 
@@ -84,8 +33,7 @@ _JOKING = frozenset({"kind:joke", "feeling:playful"})
 class Moment:
     """What the screen must know of the moment: the message, what was said lately, a crisis."""
 
-    message: str
-    recent: tuple[frozenset[str], ...]  # shingles of Kindred's last lines, newest first
+    lines: tuple[str, ...]  # plain: the message, then Kindred's last lines
     crisis: bool
     logprob_min: float = float("-inf")  # of generated text, nats a token
 
@@ -99,8 +47,7 @@ class Moment:
         logprob_min: float = float("-inf"),
     ) -> Moment:
         """Prepare the texts once for all candidates."""
-        recent = tuple(shingles(text) for text in recent_replies)
-        return cls(message, recent, crisis, logprob_min)
+        return cls((plain(message), *map(plain, recent_replies)), crisis, logprob_min)
 
 
 def screen(candidates: Iterable[Candidate], moment: Moment) -> tuple[Candidate, ...]:
@@ -108,18 +55,28 @@ def screen(candidates: Iterable[Candidate], moment: Moment) -> tuple[Candidate, 
 
     Twins are judged against better ones, so the order of judging is by score.
     """
-    order = sorted(candidates, key=_standing, reverse=True)
-    judged: dict[str, Candidate] = {}
-    kept: list[frozenset[str]] = []
-    for candidate in order:
-        line = shingles(candidate.text)
-        reasons = [*candidate.filters, *_reasons(candidate, line, moment)]
-        if not reasons and near(line, kept, _TWIN_LIKENESS):
+    candidates = tuple(candidates)
+    lines = [plain(candidate.text) for candidate in candidates]
+    likenesses = Likenesses(lines, moment.lines, _LEAST_LIKENESS)
+    message = len(candidates)
+    recent = range(message + 1, message + len(moment.lines))
+    judged: dict[int, Candidate] = {}
+    kept: list[int] = []
+    for place in sorted(range(message), key=lambda i: _standing(candidates[i]), reverse=True):
+        candidate = candidates[place]
+        reasons = [*candidate.filters, *_reasons(candidate, lines[place], moment)]
+        if likenesses.near(place, recent, _REPEAT_LIKENESS):
+            reasons.append("repeat")
+        if likenesses.near(place, (message,), _ECHO_LIKENESS):
+            reasons.append("echo")
+        if not reasons and likenesses.near(place, kept, _TWIN_LIKENESS):
             reasons.append("twin")
         if not reasons:
-            kept.append(line)
-        judged[candidate.candidate_id] = candidate.with_(filters=tuple(dict.fromkeys(reasons)))
-    return tuple(judged[candidate.candidate_id] for candidate in candidates)
+            kept.append(place)
+        filters = tuple(dict.fromkeys(reasons))
+        same = filters == candidate.filters  # most pass: no copy of them is made
+        judged[place] = candidate if same else candidate.with_(filters=filters)
+    return tuple(judged[place] for place in range(message))
 
 
 def _standing(candidate: Candidate) -> tuple[float, float]:
@@ -129,39 +86,40 @@ def _standing(candidate: Candidate) -> tuple[float, float]:
     )
 
 
-def _reasons(candidate: Candidate, line: frozenset[str], moment: Moment) -> Iterable[str]:
+def _reasons(candidate: Candidate, line: str, moment: Moment) -> Iterable[str]:
+    """The reasons that a candidate has by itself; `line` is its plain text."""
     generated = candidate.source is not Source.RETRIEVAL
     if generated or candidate.origin.get("memory"):  # what people tell is nobody's reviewed text
-        yield from (name for name, rule in _TEXT_RULES if rule.search(candidate.text))
+        yield from wording.reasons(candidate.text)
         if is_crisis(candidate.text):
             yield "harm"
     if generated:
-        if candidate.score is None:
-            yield "unscored"
-        if candidate.logprob is not None and candidate.logprob < moment.logprob_min:
-            yield "unsure"  # its own model finds it unlikely: a small one then makes up words
-        if _broken(candidate.text):
-            yield "broken"
-        if not (candidate.origin.get("finished", True) or _SENTENCE_END.search(candidate.text)):
-            yield "unfinished"
-    if candidate.heads.get("offensive", 0.0) >= OFFENSIVE_LIMIT and generated:
-        yield "offensive"
-    if moment.crisis and (generated or _JOKING & set(candidate.tags)):
+        yield from _of_generated(candidate, line.split(), moment)
+    if moment.crisis and (generated or not _JOKING.isdisjoint(candidate.tags)):
         yield "crisis"
-    if near(line, moment.recent, _REPEAT_LIKENESS):
-        yield "repeat"
-    if resemblance(line, shingles(moment.message)) >= _ECHO_LIKENESS:
-        yield "echo"
 
 
-def _broken(text: str) -> bool:
+def _of_generated(candidate: Candidate, words: list[str], moment: Moment) -> Iterable[str]:
+    """Reasons that generated text alone can have; `words` are its plain ones."""
+    if candidate.score is None:
+        yield "unscored"
+    if candidate.logprob is not None and candidate.logprob < moment.logprob_min:
+        yield "unsure"  # its own model finds it unlikely: a small one then makes up words
+    if _broken(candidate.text, words):
+        yield "broken"
+    if not (candidate.origin.get("finished", True) or _SENTENCE_END.search(candidate.text)):
+        yield "unfinished"
+    if candidate.heads.get("offensive", 0.0) >= OFFENSIVE_LIMIT:
+        yield "offensive"
+
+
+def _broken(text: str, words: list[str]) -> bool:
     """Too short to be a reply, a loop of the same words, or unbalanced marks."""
-    words = plain(text).split()
     if len(words) < _WORDS_MIN:
         return True
     pairs = list(itertools.pairwise(words))
     looping = len(pairs) >= 6 and len(set(pairs)) / len(pairs) < 0.7
-    stutter = any(a == b for a, b in pairs)
+    stutter = any(map(operator.eq, words, words[1:]))
     return looping or stutter or text.count("(") != text.count(")") or text.count('"') % 2 == 1
 
 

@@ -26,6 +26,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from app.errors import StartupError, StoreUnavailable
+from app.store.connections import READ_BYTES, Connections, ReplyParser
 from app.telemetry import Metrics
 
 _LUA = Path(__file__).parent / "lua"
@@ -59,10 +60,12 @@ class RedisClient:
         self.url = url
         self._metrics = metrics
         try:
-            pool = redis.BlockingConnectionPool.from_url(
+            self._pool = Connections.from_url(
                 url,
                 max_connections=_POOL_MAX,
-                timeout=timeout_seconds,
+                wait_seconds=timeout_seconds,
+                parser_class=ReplyParser,
+                socket_read_size=READ_BYTES,
                 socket_timeout=timeout_seconds,
                 socket_connect_timeout=timeout_seconds,
                 retry=Retry(NoBackoff(), 0),
@@ -70,7 +73,7 @@ class RedisClient:
             )
         except ValueError as error:
             raise StartupError(f"REDIS_URL {_public(url)!r} cannot be used: {error}") from None
-        self._redis = redis.Redis(connection_pool=pool)
+        self._redis = redis.Redis(connection_pool=self._pool)
 
     @contextmanager
     def guard(self) -> Iterator[redis.Redis]:
@@ -84,11 +87,11 @@ class RedisClient:
     def run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run one script by its hash, sending its text only to a server that lacks it."""
         script = load_script(name)
-        with self.guard() as connection:
+        with self.guard():
             try:
-                return connection.evalsha(script.sha, len(keys), *keys, *arguments)
+                return self._pool.ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
             except NoScriptError:
-                return connection.eval(script.text, len(keys), *keys, *arguments)
+                return self._pool.ask("EVAL", script.text, len(keys), *keys, *arguments)
 
     def run_many(
         self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]

@@ -19,6 +19,9 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
 _SHAPE = re.compile(rf"[ucrt][0-9a-f]{{2}}[{_ALPHABET}]{{{_LENGTH}}}")
 
+_PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)  # ten bits are two characters
+_SHIFTS = tuple(range(5 * _LENGTH - 10, -1, -10))
+
 PERSON = "u"
 CONVERSATION = "c"
 REPLY = "r"
@@ -72,5 +75,5 @@ def require(kind: str, value: str, owner: str) -> str:
 def _compose(kind: str, partition: int, bits: int) -> str:
     if not 0 <= partition < PARTITIONS_MAX:
         raise ValueError(f"partition {partition} is outside 0…{PARTITIONS_MAX - 1}")
-    characters = (_ALPHABET[(bits >> (5 * i)) & 31] for i in reversed(range(_LENGTH)))
-    return f"{kind}{partition:02x}{''.join(characters)}"
+    pairs = [_PAIRS[(bits >> shift) & 1023] for shift in _SHIFTS]
+    return f"{kind}{partition:02x}{''.join(pairs)}"

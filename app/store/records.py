@@ -33,10 +33,7 @@ class UnknownRecord(Unreadable):
 
 def dump(record: Mapping[str, Any]) -> bytes:
     """UTF-8 JSON of one record, stamped with the version."""
-    text = json.dumps(
-        {"v": VERSION, **record}, ensure_ascii=False, separators=(",", ":"), default=_plain
-    )
-    return text.encode("utf-8", "surrogatepass")
+    return _ENCODER.encode({"v": VERSION, **record}).encode("utf-8", "surrogatepass")
 
 
 def load(data: bytes) -> Record:
@@ -76,6 +73,10 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+# Made once: `json.dumps` makes one for every call that says how.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
 def from_turn(turn: Turn) -> Record:

@@ -72,7 +72,7 @@ class _Chat:
         asked = self._request(call)
         started = time.time()
         headers: Mapping[str, str] = {}
-        if not self._services.companion.is_crisis(asked.message):
+        if not asked.reading.crisis:
             headers = self._edge.quotas.messages.take(asked.user_id)
         if sse.wanted(request):
             return sse.stream(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage
+from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from app.errors import QuotaExceeded
@@ -72,14 +72,29 @@ class Exceeded(QuotaExceeded):
 
 
 class Memory:
-    """Counts in this process."""
+    """Counts in this process: for each name a window that its first hit opens.
 
-    def __init__(self) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+    The storage that `limits` has for this starts a thread for every hit.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._windows: dict[tuple[str, str], tuple[int, float]] = {}  # hits, end (Unix seconds)
+        self._swept = clock()
 
     def __call__(self, item: RateLimitItem, who: str) -> Counted:
         """Count one."""
-        return _counted(self._limiter, item, who)
+        now = self._clock()
+        if now - self._swept >= _WINDOW:
+            self._swept = now
+            self._windows = {k: v for k, v in self._windows.items() if v[1] > now}
+        name = (item.namespace, who)
+        hits, end = self._windows.get(name, (0, 0.0))
+        if end <= now:
+            hits, end = 0, now + _WINDOW
+        hits += 1
+        self._windows[name] = (hits, end)
+        return Counted(hits <= item.amount, max(0, item.amount - hits), _until(end, now))
 
 
 class Shared:
@@ -113,8 +128,11 @@ class Shared:
 def _counted(limiter: FixedWindowRateLimiter, item: RateLimitItem, who: str) -> Counted:
     allowed = limiter.hit(item, who)
     window = limiter.get_window_stats(item, who)
-    reset = min(_WINDOW, max(1, math.ceil(window.reset_time - time.time())))
-    return Counted(allowed, window.remaining, reset)
+    return Counted(allowed, window.remaining, _until(window.reset_time, time.time()))
+
+
+def _until(end: float, now: float) -> int:
+    return min(_WINDOW, max(1, math.ceil(end - now)))
 
 
 @dataclass(frozen=True, slots=True)

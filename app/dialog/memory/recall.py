@@ -7,12 +7,12 @@ English; what was told as a story, or about a third person's life, is in no fact
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2s
 
 from app.dialog.memory.clauses import spelled
 from app.dialog.memory.recall_lines import ABOUT, DENIED, EMPTY, KNOWN, NO, UNKNOWN, YES
-from app.dialog.memory.recall_questions import asked
+from app.dialog.memory.recall_questions import asked, may_ask
 from app.domain import Fact
 
 WORDS_MAX = 45
@@ -20,14 +20,23 @@ _SHAPES = 2  # answers to one question, so that one is left where the other was 
 _LISTED_MAX = 5
 
 
-def recall(message: str, facts: Sequence[Fact]) -> list[str]:
+def recall(
+    message: str, facts: Sequence[Fact], fit: Callable[[Fact], bool] = lambda _: True
+) -> list[str]:
     """Up to two wordings of one answer, or none where the message asks for nothing told.
 
     Each has 6 to 45 words and names only what `facts` hold; the same question over the same facts
-    is always answered the same way.
+    is always answered the same way. Facts that are not `fit` to be said back count as not told;
+    none is looked at where the message has no question for them.
     """
+    told: list[Fact] | None = None
     for sentence in re.split(r"(?<=[.!?])\s+|\n+", message[:1_000])[:8]:
-        question = asked(spelled(sentence), facts)
+        text = spelled(sentence)
+        if not may_ask(text):
+            continue
+        if told is None:
+            told = [fact for fact in facts if fit(fact)]
+        question = asked(text, told)
         if question is not None:
             return _answers(*question, message)
     return []

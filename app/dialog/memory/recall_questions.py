@@ -27,6 +27,7 @@ _FRAME = re.compile(
 _END = re.compile(
     r"(?:\s+(?:again|please|then|by the way|btw|still|now|exactly|kindred))*[\s?!.,]*$", _I
 )
+_WH = re.compile(r"(?:what|who|where|when|how|which|do I|am I|what's|who's)\b", _I)
 _KINDS = r"([\w' -]{2,30}?)"
 
 Asked = tuple[str, list[Fact], str]  # topic, facts, the words it was asked in
@@ -196,18 +197,25 @@ _ASKABLE = re.compile(
 )
 
 
+def may_ask(sentence: str) -> bool:
+    """Whether a sentence has the shape of a question for what was told; `asked` says what."""
+    core = _core(sentence)
+    return _WH.match(core) is not None or _FRAME.fullmatch(core) is not None
+
+
+def _core(sentence: str) -> str:
+    return _END.sub("", _LEAD.sub("", sentence, count=1))
+
+
 def asked(sentence: str, facts: Sequence[Fact]) -> Asked | None:
     """The topic a sentence asks about, the facts of it, and its words; None where it asks none."""
-    core = _END.sub("", _LEAD.sub("", sentence, count=1))
+    core = _core(sentence)
     framed = _FRAME.fullmatch(core)
-    asking = sentence.rstrip().endswith("?") or framed is not None
-    wh = re.match(r"(?:what|who|where|when|how|which|do I|am I|what's|who's)\b", core, _I)
-    if not (asking or wh):
+    wh = _WH.match(core)
+    if not (framed or wh):
         return None
     bodies = [body for body in (core, framed[1] if framed else "") if body]
     for body in bodies:
-        if not framed and not wh:
-            continue
         for pattern, topic in _QUESTIONS:
             if body is core and framed and not wh and pattern.pattern.endswith("|me"):
                 continue

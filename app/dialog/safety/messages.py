@@ -29,6 +29,18 @@ _FAMILIES = (*MEANS, *DESPAIR)
 _OTHERS = rules.THIRD_WORDS | rules.KIN_WORDS
 
 
+def _by_head(families: tuple[rules.Family, ...]) -> dict[str, list[tuple[str, int]]]:
+    """Every stem, with the place of its family, under the two letters that it begins with."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for number, family in enumerate(families):
+        for stem in family.stems:
+            found.setdefault(stem[1:3], []).append((stem, number))
+    return found
+
+
+_STEMS = _by_head(_FAMILIES)
+
+
 class Danger(IntEnum):
     """Who a crisis is about; the greatest of a message is answered."""
 
@@ -69,25 +81,45 @@ class Alarm:
     crisis: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the words of one message speak of; read once, asked often."""
+
+    danger: Danger | None
+    abusive: bool
+
+    @classmethod
+    def of(cls, message: str) -> Reading:
+        """Read a message: some hundredths of a millisecond."""
+        plain = normalise(message)
+        danger = _danger(plain)
+        return cls(danger, danger is None and _abusive(plain))
+
+    @property
+    def crisis(self) -> bool:
+        """Whether it speaks of suicide or self-harm, the person's own or another's."""
+        return self.danger is not None
+
+    def alarm(self, *, in_crisis: bool) -> Alarm | None:
+        """The alarm that it raises, or None; a second crisis message gets the second text."""
+        if self.danger is not None:
+            return Alarm(CRISIS_CONTINUED if in_crisis else _TEXTS[self.danger], crisis=True)
+        return Alarm(BOUNDARY, crisis=False) if self.abusive else None
+
+
 def screen(message: str, *, in_crisis: bool) -> Alarm | None:
-    """The alarm that a message raises, or None; a second crisis message gets the second text."""
-    plain = normalise(message)
-    danger = _danger(plain)
-    if danger is not None:
-        return Alarm(CRISIS_CONTINUED if in_crisis else _TEXTS[danger], crisis=True)
-    if _abusive(plain):
-        return Alarm(BOUNDARY, crisis=False)
-    return None
+    """The alarm that a message raises, or None."""
+    return Reading.of(message).alarm(in_crisis=in_crisis)
 
 
-def is_crisis(message: str) -> bool:
+def is_crisis(text: str) -> bool:
     """Whether the words alone speak of suicide or self-harm, the person's own or another's."""
-    return _danger(normalise(message)) is not None
+    return _danger(normalise(text)) is not None
 
 
 def _danger(plain: str) -> Danger | None:
     """The greatest danger that any phrase speaks of."""
-    families = [f for f in _FAMILIES if any(stem in plain for stem in f.stems)]
+    families = _families(plain)
     if not families:
         return None
     plain = rules.HARMLESS.sub(" ~", plain)
@@ -96,6 +128,16 @@ def _danger(plain: str) -> Danger | None:
     if " lol " in plain:
         plain = rules.FIGURES.sub(" ~", plain)
     return max(_dangers(plain, families), default=None)
+
+
+def _families(plain: str) -> list[rules.Family]:
+    """The families of which a stem is there; looked for only where a word begins like one."""
+    found = set()
+    for head in {word[:2] for word in plain.split()} & _STEMS.keys():
+        for stem, family in _STEMS[head]:
+            if stem in plain:
+                found.add(family)
+    return [_FAMILIES[number] for number in sorted(found)]
 
 
 def _dangers(plain: str, families: list[rules.Family]) -> Iterator[Danger]:
