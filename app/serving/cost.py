@@ -9,7 +9,7 @@ sizes), so a slow encoder already tells that the generator will be slow.
 
 Between observations the state drifts back to the base (a Gauss-Markov process), so that what was
 learned is trusted less the older it is: a model that gets no work for having been slow is tried
-again. Surprises are clipped, so that one stray batch moves the fit little.
+again. Surprises are clipped, so that one stray batch moves the fit little; the next is believed more.
 """
 
 from __future__ import annotations
@@ -114,8 +114,11 @@ class JointCost:
         surprise = seconds / expected - float(features @ self._state)
         most = _CLIP * math.sqrt(variance)
         gain = carried / variance
-        self._state = np.maximum(self._state + gain * min(most, max(-most, surprise)), _LEAST)
+        learned = gain * min(most, max(-most, surprise))
+        self._state = np.maximum(self._state + learned, _LEAST)
         self._spread = self._spread - np.outer(gain, carried)
+        if abs(surprise) > most:  # a stray, or a new world: let the next batch tell
+            self._spread = (self._spread + _prior(len(self.base))) / 2
 
     def cost(self, model: str, now: float) -> Cost:
         """The line of a model as it is believed now; nothing for one never seen."""

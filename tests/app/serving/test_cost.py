@@ -110,6 +110,15 @@ def test_one_stray_batch_moves_little() -> None:
     assert joint.cost("generator", now + 0.05).seconds(500) < 1.6 * BASE["generator"].seconds(500)
 
 
+def test_a_second_one_is_believed_and_so_is_the_way_back() -> None:
+    joint = JointCost(dict(BASE))
+    now = feed(joint, 1.0, 0.0, 60)
+    now = feed(joint, 20.0, now, 8, "generator")
+    assert joint.cost("generator", now).seconds(500) > 10 * BASE["generator"].seconds(500)
+    now = feed(joint, 1.0, now, 8, "generator")
+    assert joint.cost("generator", now).seconds(500) < 1.6 * BASE["generator"].seconds(500)
+
+
 def test_one_that_was_never_warmed_is_learned_from_its_batches() -> None:
     joint = JointCost()
     assert joint.cost("generator", 0.0) == Cost()
