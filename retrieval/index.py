@@ -1,8 +1,8 @@
-"""The FAISS index over the bank: inner products of unit vectors, of contexts and of replies.
+"""The index over the bank: inner products of unit vectors, of contexts and of replies.
 
-Small banks are searched exactly (`IndexFlatIP`); past `GRAPH_ROWS` rows an HNSW graph (Malkov and
-Yashunin, 2016) keeps a search in the low milliseconds. A manifest ties the files to the corpus
-and the encoder they were made with: an index that does not match refuses to load.
+How rows are indexed follows from how many there are (`retrieval.kinds`). A manifest ties the files
+to the corpus and the encoder they were made with, and says of which kind each is and how it is
+searched: an index that does not match refuses to load.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
-from numpy.typing import NDArray
 
+from retrieval import table
 from retrieval.corpus import Corpus
+from retrieval.kinds import Kind, kind_for
+from retrieval.lists import Vectors
+from retrieval.spool import Spool
+from retrieval.table import Table
 
-Vectors = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
 Progress = Callable[[int, int], None]
 
-GRAPH_ROWS = 100_000
-_GRAPH_NEIGHBOURS = 32
 _FILES = ("contexts.faiss", "replies.faiss")
 _CHUNK = 256
 COMMAND = "scripts/build_index"
@@ -39,7 +39,7 @@ class IndexMismatch(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class IndexManifest:
-    """What an index was made from, and the sha256 of its files."""
+    """What an index was made from, and of each file its sha256 and its kind."""
 
     corpus: str
     encoder: str
@@ -49,14 +49,15 @@ class IndexManifest:
     faiss: str
     command: str
     files: dict[str, str]
+    kinds: dict[str, Kind]
 
 
 @dataclass(frozen=True, slots=True)
 class BankIndex:
-    """Two searchable matrices whose rows follow `Corpus.contexts` and `Corpus.replies`."""
+    """Two searchable tables whose rows follow `Corpus.contexts` and `Corpus.replies`."""
 
-    contexts: faiss.Index
-    replies: faiss.Index
+    contexts: Table
+    replies: Table
     manifest: IndexManifest
 
     @property
@@ -72,32 +73,26 @@ def build_index(
     embed: Embed,
     encoder: str,
     progress: Progress | None = None,
+    threads: int = 0,
 ) -> IndexManifest:
     """Embed the bank and write the index to `folder`, replacing what was there in one rename.
+
+    Vectors go to a file beside the index as they are made, and from there into it chunk by chunk:
+    they never stand in memory all at once.
 
     Args:
         embed: list of n texts → (n, dimension) float32 rows of unit length.
         encoder: the encoder's version, kept in the manifest.
         progress: called with (texts done, texts in all).
+        threads: FAISS's own while it builds; 0: as many as there are cores.
     """
-    contexts, replies = corpus.contexts, corpus.replies
-    texts = [text for text, _ in contexts] + [text for text, _ in replies]
-    rows = _embed_all(texts, embed, progress)
+    texts = [text for text, _ in corpus.contexts] + [text for text, _ in corpus.replies]
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
-        for name, part in zip(_FILES, (rows[: len(contexts)], rows[len(contexts) :]), strict=True):
-            faiss.write_index(_index_of(part), str(fresh / name))
-        manifest = IndexManifest(
-            corpus=corpus.sha256,
-            encoder=encoder,
-            dimension=int(rows.shape[1]),
-            contexts=len(contexts),
-            replies=len(replies),
-            faiss=faiss.__version__,
-            command=COMMAND,
-            files={name: _sha256(fresh / name) for name in _FILES},
-        )
+        with Spool(fresh / "rows.spool", len(texts)) as spool:
+            _embed_all(texts, embed, spool, progress)
+            manifest = _write_tables(fresh, corpus, spool, encoder, threads)
         (fresh / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
         _swap(fresh, folder)
     except BaseException:
@@ -126,39 +121,65 @@ def open_index(folder: Path, corpus: Corpus, encoder: str) -> BankIndex:
         path = folder / name
         if not path.is_file() or _sha256(path) != digest:
             raise IndexMismatch(f"{path} is missing or altered: run {COMMAND}")
-    contexts, replies = (_to_device(faiss.read_index(str(folder / name))) for name in _FILES)
+    contexts, replies = (_open_table(folder / name, manifest) for name in _FILES)
+    for part, found, rows in (
+        ("contexts", contexts.size, len(corpus.contexts)),
+        ("replies", replies.size, len(corpus.replies)),
+    ):
+        if found != rows:
+            raise IndexMismatch(
+                f"the index in {folder} holds {found} {part}, the corpus {rows}: run {COMMAND}"
+            )
     return BankIndex(contexts, replies, manifest)
 
 
-def _embed_all(texts: Sequence[str], embed: Embed, progress: Progress | None) -> Vectors:
-    parts = []
+def _embed_all(texts: Sequence[str], embed: Embed, spool: Spool, progress: Progress | None) -> None:
     for start in range(0, len(texts), _CHUNK):
-        parts.append(np.asarray(embed(texts[start : start + _CHUNK]), dtype=np.float32))
+        spool.append(np.asarray(embed(texts[start : start + _CHUNK]), dtype=np.float32))
         if progress is not None:
             progress(min(start + _CHUNK, len(texts)), len(texts))
-    return np.concatenate(parts)
 
 
-def _index_of(rows: Vectors) -> faiss.Index:
-    dimension = rows.shape[1]
-    kind = "Flat" if len(rows) < GRAPH_ROWS else f"HNSW{_GRAPH_NEIGHBOURS}"
-    index = faiss.index_factory(dimension, kind, faiss.METRIC_INNER_PRODUCT)
-    index.add(np.ascontiguousarray(rows))
-    return index
+def _write_tables(
+    folder: Path, corpus: Corpus, spool: Spool, encoder: str, threads: int
+) -> IndexManifest:
+    contexts = len(corpus.contexts)
+    kinds = {}
+    for name, start, stop in zip(_FILES, (0, contexts), (contexts, spool.size), strict=True):
+        rows = spool.part(start, stop)
+        kinds[name] = kind_for(rows.size, rows.dimension, gpu=table.has_gpu())
+        table.build(rows, kinds[name], threads).save(folder / name)
+    return IndexManifest(
+        corpus=corpus.sha256,
+        encoder=encoder,
+        dimension=spool.dimension,
+        contexts=contexts,
+        replies=spool.size - contexts,
+        faiss=table.FAISS_VERSION,
+        command=COMMAND,
+        files={name: _sha256(folder / name) for name in _FILES},
+        kinds=kinds,
+    )
 
 
-def _to_device(index: faiss.Index) -> faiss.Index:
-    if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0:
-        return faiss.index_cpu_to_all_gpus(index)
-    return index
+def _open_table(path: Path, manifest: IndexManifest) -> Table:
+    try:
+        opened = table.load(path, manifest.kinds[path.name])
+    except (RuntimeError, KeyError) as error:
+        raise IndexMismatch(f"{path} does not open ({error}): run {COMMAND}") from error
+    if opened.dimension != manifest.dimension:
+        raise IndexMismatch(f"{path} has rows of {opened.dimension} numbers: run {COMMAND}")
+    return opened
 
 
 def _read_manifest(folder: Path) -> IndexManifest:
     try:
-        return IndexManifest(**json.loads((folder / "manifest.json").read_text()))
+        raw = json.loads((folder / "manifest.json").read_text())
+        raw["kinds"] = {name: Kind(**kind) for name, kind in raw["kinds"].items()}
+        return IndexManifest(**raw)
     except FileNotFoundError:
         raise IndexMismatch(f"no index in {folder}: run {COMMAND}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise IndexMismatch(f"{folder}/manifest.json cannot be read ({error})") from None
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.corpus import Corpus
-from retrieval.index import BankIndex, Vectors
+from retrieval.index import BankIndex
 
 # How much each likeness counts: of the message to what people wrote before such a reply, and of
 # the message to the reply itself. Contexts tell more; the reply breaks ties between entries.
@@ -40,8 +39,10 @@ class Retriever:
         self._context_entry = np.array([i for _, i in corpus.contexts])
         self._reply_text = [text for text, _ in corpus.replies]
         self._reply_entry = np.array([i for _, i in corpus.replies])
-        self._reply_vectors = _matrix(index.replies)
-        self._replies_of = _rows_by_entry(self._reply_entry, len(corpus.entries))
+        # Replies stand in the order of their entries: entry e has rows first[e]…first[e + 1].
+        self._first_reply = np.searchsorted(
+            self._reply_entry, np.arange(len(corpus.entries) + 1)
+        ).tolist()
 
     @property
     def version(self) -> str:
@@ -51,50 +52,42 @@ class Retriever:
     def search(self, vector: NDArray[np.float32], k: int) -> list[Hit]:
         """The `k` best replies for a context's unit vector (dimension,), best first."""
         likeness = self._context_likeness(vector, k)
+        rows_of = [range(*self._first_reply[entry : entry + 2]) for entry in likeness]
+        rows = np.array([row for rows in rows_of for row in rows])
+        vectors = dict(zip(rows.tolist(), self._index.replies.rows(rows), strict=True))
         scored: list[tuple[float, int]] = []
-        for entry, context_score in likeness.items():
-            rows = self._replies_of[entry]
-            reply_scores = self._reply_vectors[rows] @ vector
-            ranked = sorted(zip(reply_scores, rows, strict=True), reverse=True)
+        for own, context_score in zip(rows_of, likeness.values(), strict=True):
+            ranked = sorted(((float(vectors[row] @ vector), row) for row in own), reverse=True)
             scored += [
-                (CONTEXT_WEIGHT * context_score + REPLY_WEIGHT * float(score), int(row))
+                (CONTEXT_WEIGHT * context_score + REPLY_WEIGHT * score, row)
                 for score, row in ranked[:_REPLIES_OF_ENTRY]
             ]
         scored.sort(reverse=True)
-        return [self._hit(row, score) for score, row in scored[:k]]
+        return [self._hit(row, score, vectors[row]) for score, row in scored[:k]]
 
     def _context_likeness(self, vector: NDArray[np.float32], k: int) -> dict[int, float]:
         """Entry number → its best context's likeness, for entries found by either search."""
-        width = min(_WIDTH * k, self._index.contexts.ntotal)
-        scores, rows = self._index.contexts.search(vector[None, :], width)
+        width = min(_WIDTH * k, self._index.contexts.size)
+        scores, rows = self._index.contexts.search(vector, width)
         best: dict[int, float] = {}
-        for score, row in zip(scores[0], rows[0], strict=True):
+        for score, row in zip(scores, rows, strict=True):
             if row >= 0:
                 best.setdefault(int(self._context_entry[row]), float(score))
         floor = min(best.values(), default=0.0)
-        _, reply_rows = self._index.replies.search(vector[None, :], min(k, len(self._reply_text)))
-        for row in reply_rows[0]:
+        _, reply_rows = self._index.replies.search(vector, min(k, len(self._reply_text)))
+        for row in reply_rows:
             if row >= 0:  # found by its reply alone: its contexts are no closer than the floor
                 best.setdefault(int(self._reply_entry[row]), floor)
         return best
 
-    def _hit(self, row: int, score: float) -> Hit:
+    def _hit(self, row: int, score: float, vector: NDArray[np.float32]) -> Hit:
         entry_number = int(self._reply_entry[row])
         entry = self._corpus.entries[entry_number]
         return Hit(
             text=self._reply_text[row],
             entry_id=entry.entry_id,
-            reply=row - int(self._replies_of[entry_number][0]),
+            reply=row - self._first_reply[entry_number],
             tags=entry.tags,
             score=score,
-            vector=self._reply_vectors[row],
+            vector=vector,
         )
-
-
-def _matrix(index: faiss.Index) -> Vectors:
-    rows: Vectors = index.reconstruct_n(0, index.ntotal)
-    return rows
-
-
-def _rows_by_entry(entry_of_row: NDArray[np.int64], entries: int) -> list[NDArray[np.int64]]:
-    return [np.flatnonzero(entry_of_row == entry) for entry in range(entries)]

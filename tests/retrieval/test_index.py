@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from retrieval.corpus import Corpus, Entry
-from retrieval.index import IndexMismatch, Vectors, build_index, open_index
+from retrieval.index import IndexMismatch, build_index, open_index
+from retrieval.lists import Vectors
 from retrieval.retriever import Retriever
 
 DIMENSION = 64
