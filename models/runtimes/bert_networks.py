@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SLATE = 8  # responses of a slate that int8 is fitted to
 _CONTEXT, _RESPONSE = 48, 32  # tokens of its texts, as in `models.reranker`
+_LONG = 254  # tokens of the longest text, as in `models.encoder`
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def _rows_model(bert: Bert, opening: Opening, *, responses: bool) -> RowsModel:
 def _batches(sample: Sequence[Sequence[int]], responses: bool) -> list[Packed]:
     """Each sequence alone, or as a context with others of the sample as its responses."""
     if not responses:
-        return [Packed.of([ids]) for ids in sample]
+        # Long texts reach further than short ones, and a sample of chat has none: one is made.
+        inner = [token for ids in sample for token in ids[1:-1]]
+        long = [*sample[0][:1], *inner[:_LONG], *sample[0][-1:]]
+        return [Packed.of([ids]) for ids in (*sample, long)]
     slates = []
     for number, ids in enumerate(sample):
         others = [sample[(number + step) % len(sample)] for step in range(1, _SLATE + 1)]

@@ -24,7 +24,7 @@ from models.runtimes.rows import Packed
 from models.runtimes.rows_networks import feed
 from models.runtimes.torch_bert import Bert, Layer
 
-HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 ROWS, LENGTH = 16, 8  # what packed rows and padded lengths are rounded up to
 
 
@@ -36,14 +36,17 @@ class OpenVinoRows:
     ) -> None:
         """`model` as `build_graph` makes it of `bert`, of which only the sizes are kept.
 
-        dtype: what the linear layers compute in; ValueError if this CPU has no instructions for
-        it. An int8 graph is int8 where it was quantised, and `bf16` or `fp32` elsewhere.
+        dtype: what the linear layers compute in. An int8 graph is int8 where it was quantised,
+        and elsewhere bf16 where this CPU has it.
         """
         config = bert.config
         self.width, self.vocabulary = config.hidden_size, config.vocab_size
         self.positions = config.max_position_embeddings
+        rest = dtype
+        if dtype == "int8":
+            rest = "bf16" if able("bf16") else "fp32"
         options: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": HINTS[dtype],
+            "INFERENCE_PRECISION_HINT": HINTS[rest],
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,
             **({"INFERENCE_NUM_THREADS": threads} if threads else {}),

@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.runtimes.hardware import choose_dtype
 from models.runtimes.int8 import Int8Linear
 from models.runtimes.packing import Batch, Rows
 
@@ -179,16 +178,6 @@ class Bert(nn.Module):
         x = self.word(batch.ids) + self.position(batch.positions) + self.segment.weight[0]
         y: Tensor = self.norm(x)
         return y
-
-
-def pick_dtype(dtype: str, device: torch.device) -> str:
-    """One of `FORMATS`; "auto" is what the hardware multiplies fast. ValueError if unknown."""
-    if dtype == "auto":
-        chosen = choose_dtype("auto", device)
-        return next(name for name, format_ in FORMATS.items() if format_ == chosen)
-    if dtype not in FORMATS:
-        raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(FORMATS)}")
-    return dtype
 
 
 def prepare_for(
