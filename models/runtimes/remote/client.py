@@ -133,7 +133,9 @@ class Client:
                 if len(flying) == self.endpoint.connections:
                     self._land(flying.popleft(), outcomes, deadline)
                 launched = self._launch(index, requests[index], deadline)
-                if isinstance(launched, RemoteError):
+                if isinstance(launched, BreakerOpen):
+                    outcomes.setdefault(index, launched)  # what opened it says more
+                elif isinstance(launched, RemoteError):
                     outcomes[index] = launched
                 else:
                     flying.append(launched)
