@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from scripts.benches.children import ChildError
 from scripts.benches.peers import PeerAbsent
 from scripts.benches.timing import Side
+
+Made = TypeVar("Made")
 
 
 class Absent(Exception):
@@ -25,13 +27,13 @@ class Prepared:
 
 
 def prepare(
-    makers: Iterable[tuple[str, Callable[[], Prepared]]], say: Callable[[str], None]
-) -> tuple[dict[str, Prepared], dict[str, str]]:
+    makers: Iterable[tuple[str, Callable[[], Made]]], say: Callable[[str], None]
+) -> tuple[dict[str, Made], dict[str, str]]:
     """The sides that could be made, and the reasons of those that could not.
 
     What a side lacks is a fact to report; any other mistake is a mistake and is raised.
     """
-    ready: dict[str, Prepared] = {}
+    ready: dict[str, Made] = {}
     absent: dict[str, str] = {}
     for name, make in makers:
         say(f"making ready: {name}")

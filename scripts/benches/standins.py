@@ -57,7 +57,8 @@ def quiet() -> None:
 def describe(name: str) -> str:
     """What stands behind a name, for the reader of a table."""
     if name not in (*MAKERS, GPT2):
-        return name
+        path = Path(name)
+        return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else name
     return f"{name} ({'published weights, random head' if name == 'minilm' else 'random weights'})"
 
 
