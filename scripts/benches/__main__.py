@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 from scripts.benches.names import NAMES, module
 
@@ -21,8 +23,13 @@ def main() -> int:
     except ImportError as error:
         print(f"scripts/bench {name}: {error}: see requirements-bench.txt", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, _end)  # what it started ends with it
     status: int = bench.main()
     return status
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
 
 
 if __name__ == "__main__":

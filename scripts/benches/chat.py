@@ -1,11 +1,12 @@
-"""The whole service against a naive app: closed loop, N pinned at 10, 10 retrieved, 20 new tokens.
+"""Closed loops of 1, 8, 32 and 128 people; N pinned at 10, 10 retrieved, 20 new tokens.
 
-Both sides have the same generator, encoder, bank and prompts and take turns within one run. The
-naive side: Flask under a sync worker, transformers `generate(num_return_sequences=10)` and one
-call of a plain MiniLM cross-encoder a request (the shipped reranker's depth and width; its
-attention cannot be written as a transformers model), fp32, no batching, no Redis. Messages are
-some 70 tokens and never repeat within a client, so that nothing can be cached. Deadlines are set
-far away, so that all the work is done.
+Three sides with the same generator, encoder, bank and messages take turns within one run: Kindred
+as it ships; the naive app (Flask under a sync worker, transformers `generate` and one call of a
+plain MiniLM cross-encoder a request, fp32, no batching, no Redis: `scripts/benches/plain.py`); and
+the same app with its models behind service-streamer. Messages are some 70 tokens and never repeat,
+caches are off, and deadlines are far away, so that all the work is done. A round counts the replies
+that come after its ramp; a message that is still unanswered when its time is up counts in the
+percentiles with its age (≥).
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.benches import report, service
+from scripts.benches import answers, peers, report, service
+from scripts.benches.answers import Run
+from scripts.benches.charts import Chart, Panel, Series
 
 TITLE = "The whole service"
-PROMPTS = service.ROOT / "data" / "bench" / "prompts.txt"
-MESSAGE_CHARS = 300
+NAIVE_GOAL, STREAMER_GOAL, GOAL_CLIENTS = 6.0, 2.0, 8
+PROMPTS = service.PROMPTS
 PINNED = {
     "KINDRED_CANDIDATES_PINNED": "10",
     "KINDRED_NEW_TOKENS": "20",
@@ -30,41 +35,76 @@ PINNED = {
     "KINDRED_RANK_DEADLINE_MS": "50000",
     "KINDRED_EXPLORATION": "0",
 }
+COLD = {**PINNED, "KINDRED_CACHE_MB": "0"}
+KINDRED, NAIVE, STREAMER = "kindred", "naive", "service-streamer"
 
 
-def messages(path: Path) -> None:
-    """Long messages made of prompts in rotation: each is some 70 tokens and its own."""
-    prompts = PROMPTS.read_text(encoding="utf-8").splitlines()
-    lines = []
-    for offset in range(1, 8):
-        for i in range(len(prompts)):
-            text, step = prompts[i], 0
-            while len(text) < MESSAGE_CHARS:
-                step += 1
-                text = f"{text}. {prompts[(i + step * (2 * offset + 1)) % len(prompts)]}"
-            lines.append(text)
-    path.write_text("\n".join(dict.fromkeys(lines)), encoding="utf-8")
+@dataclass(frozen=True)
+class Sides:
+    """The services that run, and why one does not."""
+
+    running: Mapping[str, service.Service]
+    absent: Mapping[str, str]
 
 
-def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the rounds of one side at one number of clients."""
+@contextmanager
+def sides(generator: Path | None, clients: int) -> Iterator[Sides]:
+    """All three up, with `generator` (a folder; None: the shipped one)."""
+    ours = {"KINDRED_GENERATOR": str(generator)} if generator else {}
+    theirs = {"BENCH_GENERATOR": str(generator)} if generator else {}
+    running, absent = {}, {}
+    with ExitStack() as stack:
+        running[KINDRED] = stack.enter_context(service.kindred({**COLD, **ours}))
+        running[NAIVE] = stack.enter_context(service.naive(theirs))
+        try:
+            peers.python_of(STREAMER)
+            running[STREAMER] = stack.enter_context(service.streamer(theirs, clients + 8))
+        except peers.PeerAbsent as reason:
+            absent[STREAMER] = str(reason)
+        yield Sides(running, absent)
 
-    def middle(value: Any) -> float:
-        return statistics.median(value(run) for run in runs)
 
+def one_round(
+    side: str, at: service.Service, clients: int, seed: int, options: argparse.Namespace
+) -> dict[str, Any]:
+    """One closed loop of one side."""
+    auth = {"auth": True} if side == KINDRED else {}
+    end = service.load(
+        at,
+        clients=clients,
+        ramp=options.ramp,
+        seconds=options.seconds,
+        drain=options.drain,
+        patience=600,
+        seed=seed,
+        **auth,
+    )
+    run = Run.of(end)
+    asked = run.step(1)
     return {
-        "rps": middle(lambda run: len(run["latencies"]) / run["seconds"]),
-        **{
-            f"p{int(q * 100)}_ms": middle(
-                lambda run, q=q: 1e3 * report.percentile(run["latencies"], q)
-            )
-            for q in (0.5, 0.95, 0.99)
-        },
-        "answers": sum(len(run["latencies"]) for run in runs),
-        "statuses": {
-            k: sum(r["statuses"].get(k, 0) for r in runs) for r0 in runs for k in r0["statuses"]
-        },
-        "load_cpu_share": middle(lambda run: run["cpu_share"]),
+        "rps": answers.throughput(run, options.ramp, run.seconds),
+        **{f"p{int(q * 100)}_ms": 1e3 * answers.quantile(asked, q) for q in (0.5, 0.95, 0.99)},
+        "cut": sum(a.kind == "cut" for a in asked),
+        "statuses": answers.statuses(asked),
+        "load_cpu_share": run.cpu_share,
+        "load_lag_p99_ms": 1e3 * run.lag_p99,
+    }
+
+
+def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians over the rounds of one side at one number of clients, and the spread of its rps."""
+    numbers = [key for key, value in rounds[0].items() if isinstance(value, float)]
+    statuses: dict[str, int] = {}
+    for row in rounds:
+        for status, count in row["statuses"].items():
+            statuses[status] = statuses.get(status, 0) + count
+    rates = [row["rps"] for row in rounds]
+    return {
+        **{key: statistics.median(row[key] for row in rounds) for key in numbers},
+        "rps_low": min(rates),
+        "rps_high": max(rates),
+        "cut": sum(row["cut"] for row in rounds),
+        "statuses": statuses,
     }
 
 
@@ -81,107 +121,142 @@ def stage_times(before: dict[str, float], after: dict[str, float]) -> dict[str, 
     return times
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Both services up, the rounds alternating between them; returns all figures."""
-    levels: dict[int, dict[str, Any]] = {}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        service.kindred(PINNED) as ours,
-        service.naive() as theirs,
-    ):
-        path = Path(folder) / "messages.txt"
-        messages(path)
-        for side, auth in ((ours, True), (theirs, False)):  # warm both before anything counts
-            service.load(side, 2, 4.0, path, auth=auth)
-        for clients in options.clients:
-            print(
-                f"{clients} clients, {options.rounds} rounds of 2 x {options.seconds:.0f} s …",
-                file=sys.stderr,
-            )
-            runs: dict[str, list[dict[str, Any]]] = {"kindred": [], "naive": []}
-            before = service.metrics(ours)
-            for _ in range(options.rounds):
-                runs["kindred"].append(
-                    service.load(ours, clients, options.seconds, path, auth=True)
-                )
-                runs["naive"].append(
-                    service.load(theirs, clients, options.seconds, path, auth=False)
-                )
-            after = service.metrics(ours)
-            levels[clients] = {
-                **{side: summary(rows) for side, rows in runs.items()},
-                "stages_ms": stage_times(before, after),
-                "hub_gap_p99_ms": 1e3
-                * service.quantile(before, after, "kindred_hub_gap_seconds", 0.99),
-                "late": sum(
-                    v - before.get(k, 0.0)
-                    for k, v in after.items()
-                    if k.startswith("kindred_late_total")
-                ),
-            }
-    return {"machine": report.machine(), "settings": PINNED, "levels": levels}
+def level(up: Sides, clients: int, options: argparse.Namespace) -> dict[str, Any]:
+    """All rounds of all sides at one number of clients; the side that begins moves on by one."""
+    names = list(up.running)
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    before = service.metrics(up.running[KINDRED])
+    for number in range(options.rounds):
+        report.progress(f"{clients} clients, round {number + 1} of {options.rounds}")
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            seed = 1_000 * clients + number  # the same messages for each side
+            rounds[name].append(one_round(name, up.running[name], clients, seed, options))
+    after = service.metrics(up.running[KINDRED])
+    gap = service.quantile(before, after, "kindred_hub_gap_seconds", 0.99)
+    return {
+        "sides": {name: summary(rows) for name, rows in rounds.items()},
+        "stages_ms": stage_times(before, after),
+        "hub_gap_p99_ms": 1e3 * gap,
+        "late": service.growth(before, after, "kindred_late_total"),
+    }
 
 
-def show(result: dict[str, Any]) -> str:
-    """The table of a result, with the ratio to the naive side."""
+def measure(options: argparse.Namespace, generator: Path | None = None) -> dict[str, Any]:
+    """Every level, with all sides up throughout."""
+    with sides(generator, max(options.clients)) as up:
+        warm = argparse.Namespace(ramp=0.0, seconds=options.warm, drain=options.drain)
+        for name, at in up.running.items():
+            one_round(name, at, 2, 0, warm)
+        levels = {str(clients): level(up, clients, options) for clients in options.clients}
+        absent = dict(up.absent)
+    return {
+        "machine": report.machine(),
+        "generator": generator.name if generator else "shipped",
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "settings": COLD,
+        "absent_peers": absent,
+        "levels": levels,
+    }
+
+
+def ratios(level: dict[str, Any]) -> dict[str, float]:
+    """Kindred's throughput by each other side's."""
+    ours = level["sides"][KINDRED]["rps"]
+    return {
+        name: ours / side["rps"] if side["rps"] else float("nan")
+        for name, side in level["sides"].items()
+        if name != KINDRED
+    }
+
+
+def show(result: dict[str, Any], naive_goal: float = NAIVE_GOAL) -> str:
+    """The tables of a result."""
     rows = []
-    for clients, level in result["levels"].items():
-        ratio = (
-            level["kindred"]["rps"] / level["naive"]["rps"]
-            if level["naive"]["rps"]
-            else float("nan")
-        )
-        for side in ("kindred", "naive"):
-            s = level[side]
+    for clients, at in result["levels"].items():
+        ratio = ratios(at)
+        for name, side in at["sides"].items():
+            mark = "≥ " if side["cut"] else ""
             rows.append(
                 [
-                    str(clients),
-                    side,
-                    f"{s['rps']:.2f}",
-                    *(f"{s[f'p{q}_ms']:.0f}" for q in (50, 95, 99)),
-                    f"{ratio:.2f} x" if side == "kindred" else "1",
-                    f"{level['hub_gap_p99_ms']:.0f}" if side == "kindred" else "-",
-                    str(s["answers"]),
+                    clients,
+                    name,
+                    f"{side['rps']:.2f} ({side['rps_low']:.2f} to {side['rps_high']:.2f})",
+                    *(f"{mark}{side[f'p{q}_ms']:.0f}" for q in (50, 95, 99)),
+                    f"{ratio[name]:.1f} x" if name in ratio else "",
+                    str(sum(v for k, v in side["statuses"].items() if k.startswith("200"))),
+                    str(sum(v for k, v in side["statuses"].items() if not k.startswith("200"))),
+                    f"{side['load_cpu_share']:.1%}, {side['load_lag_p99_ms']:.1f} ms",
                 ]
             )
-    header = [
-        "clients",
-        "side",
-        "rps",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "throughput",
-        "hub gap p99 ≤ ms",
-        "answers",
+    header = ["people", "side", "replies/s (range)", "p50 ms", "p95 ms", "p99 ms"]
+    header += ["Kindred is", "replies", "others", "generator's core, lag p99"]
+    lines = [
+        report.describe(result["machine"]),
+        f"Generator: {result['generator']}. Medians of {result['rounds']} rounds of "
+        f"{result['seconds']:g} s.",
+        report.table(header, rows),
+        _goals(result, naive_goal),
+        *(f"{name}: absent ({why})." for name, why in result["absent_peers"].items()),
+        f"Inside Kindred:\n\n{_inside(result['levels'])}",
     ]
-    return (
-        f"{report.describe(result['machine'])}\n\n{report.table(header, rows)}\n\n"
-        f"Mean stage times (ms):\n{_stages(result['levels'])}\n"
-    )
+    return "\n\n".join(line for line in lines if line) + "\n"
 
 
-def _stages(levels: dict[int, dict[str, Any]]) -> str:
+def _goals(result: dict[str, Any], naive_goal: float) -> str:
+    at = result["levels"].get(str(GOAL_CLIENTS))
+    if at is None:
+        return ""
+    wanted = {NAIVE: naive_goal, STREAMER: STREAMER_GOAL}
+    said = [f"{r:.1f} x {n} (to reach: {wanted[n]:g} x)" for n, r in ratios(at).items()]
+    return f"At {GOAL_CLIENTS} people Kindred has {' and '.join(said)}."
+
+
+def _inside(levels: dict[str, Any]) -> str:
     lines = []
-    for clients, level in levels.items():
-        times = ", ".join(f"{stage} {ms:.0f}" for stage, ms in sorted(level["stages_ms"].items()))
-        share = level["kindred"]["load_cpu_share"]
+    for clients, at in levels.items():
+        times = ", ".join(f"{stage} {ms:.0f}" for stage, ms in sorted(at["stages_ms"].items()))
         lines.append(
-            f"- {clients} clients: {times}; late stages {level['late']:.0f}; "
-            f"load generator's CPU {share:.0%} of a core"
+            f"- {clients} people: mean ms of the stages {times}; late stages {at['late']:.0f}; "
+            f"hub gap p99 ≤ {at['hub_gap_p99_ms']:.0f} ms"
         )
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Run, print the table, save the JSON."""
-    parser = argparse.ArgumentParser(prog="scripts/bench chat", description=__doc__)
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--seconds", type=float, default=20.0, help="of one round of one side")
+def charts(result: dict[str, Any]) -> list[Chart]:
+    """Throughput by people, a bar a side."""
+    levels = result["levels"]
+    names = list(next(iter(levels.values()))["sides"])
+    bars = [
+        Series(name, list(levels), [at["sides"][name]["rps"] for at in levels.values()])
+        for name in names
+    ]
+    panel = Panel("people (closed loop)", "replies a second", bars, kind="bars")
+    return [Chart("throughput", "Replies a second of the whole service", [panel])]
+
+
+def parse(name: str) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog=f"scripts/bench {name}", description=__doc__)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=service.ROOT / "var" / "bench" / "chat.json")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of one round of one side")
+    parser.add_argument("--ramp", type=float, default=5.0, help="seconds before they count")
+    parser.add_argument("--drain", type=float, default=30.0, help="seconds to wait for the last")
+    parser.add_argument("--warm", type=float, default=4.0, help="seconds for each side, at first")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: one short round")
+    parser.add_argument("--out", type=Path, default=service.ROOT / "var" / "bench" / f"{name}.json")
     options = parser.parse_args()
-    result = measure(options)
+    if options.quick:
+        options.clients, options.rounds, options.seconds, options.ramp = [1, 8], 1, 6.0, 2.0
+    return options
+
+
+def main(name: str = "chat", generator: Path | None = None) -> int:
+    """Run, print the table, save the JSON."""
+    options = parse(name)
+    result = measure(options, generator)
     report.save(options.out, result)
     print(show(result))
     print(f"(figures in {options.out})", file=sys.stderr)

@@ -27,6 +27,7 @@ from scripts.benches import arrivals
 from scripts.benches.wire import Client, Lost, Response
 
 _SIGN_IN_AT_ONCE = 8
+_PAUSE = 0.2  # seconds after a refusal, in a closed loop: a closed door is not run against
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +127,23 @@ class Generator:
     async def _closed(self, people: list[dict[str, str]]) -> None:
         async def talk(person: dict[str, str]) -> None:
             while (now := self._now()) < self._end:
-                await self._converse(person, now, int(now >= self._plan.ramp))
+                answered = await self._converse(person, now, int(now >= self._plan.ramp))
+                if not answered:
+                    await asyncio.sleep(_PAUSE)
 
         tasks = {asyncio.create_task(talk(person)) for person in people}
         await asyncio.sleep(self._end)
         await self._drained(tasks)
 
-    async def _drained(self, tasks: set[asyncio.Task[None]]) -> None:
+    async def _drained(self, tasks: set[asyncio.Task[Any]]) -> None:
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._plan.drain)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _converse(self, headers: dict[str, str], due: float, step: int) -> None:
-        """One message, again after a refusal as long as tries and time are left."""
+    async def _converse(self, headers: dict[str, str], due: float, step: int) -> bool:
+        """One message, again after a refusal as long as tries and time are left; replied to?"""
         first, number = due, 0
         text = arrivals.message(self._plan.prompts, self._plan.chars, self._plan.seed, self._sent)
         self._sent += 1
@@ -149,7 +152,7 @@ class Generator:
             answer = await self._attempt(headers, text, step, first, due, number)
             wait = _retry_after(answer)
             if wait is None or number >= self._plan.tries or self._now() + wait >= self._end:
-                return
+                return answer is not None and answer.status == 200
             due = self._now() + wait
             await asyncio.sleep(wait)
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,11 @@ def percentile(values: list[float], q: float) -> float:
     if not values:
         return float("nan")
     return values[min(len(values) - 1, int(q * len(values)))]
+
+
+def progress(line: str) -> None:
+    """Say on stderr what is being done."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def save(path: Path, result: dict[str, Any]) -> None:

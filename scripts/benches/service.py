@@ -1,10 +1,11 @@
-"""Starting the two sides of the chat benchmark, asking them how they are, ending them by id."""
+"""Starting the services that are measured, loading them, asking how they are, ending them by id."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,13 +14,16 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-_READY_SECONDS = 300.0
+PROMPTS = ROOT / "data" / "bench" / "prompts.txt"
+_READY_SECONDS = 900.0
+_INDEX = ROOT / "var" / "bench" / "index"
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? ([\d.eE+-]+|NaN|\+Inf)$")
 
 
@@ -38,18 +42,48 @@ def kindred(environment: Mapping[str, str], workers: int = 1) -> Iterator[Servic
         port = free_port()
         command = [sys.executable, "-m", "scripts.launch"]
         command += ["--port", str(port), "--workers", str(workers)]
-        extra = {"KINDRED_VAR_DIR": folder, "KINDRED_GUEST_LIMIT_PER_MINUTE": "100000"}
+        extra = {
+            "KINDRED_VAR_DIR": folder,
+            "KINDRED_GUEST_LIMIT_PER_MINUTE": "100000",
+            "KINDRED_MESSAGE_LIMIT_PER_MINUTE": "100000",
+        }
+        index = Path(folder) / "index"
+        if _INDEX.is_dir():
+            shutil.copytree(_INDEX, index)  # one that does not fit is built anew
         with _process(command, {**extra, **environment}, port, "/readyz") as url:
+            _keep(index)
             yield Service(url, Path(folder))
 
 
+def _keep(index: Path) -> None:
+    """Embedding the bank takes a while: the next service starts with this one's index."""
+    manifest = "manifest.json"
+    if not _INDEX.is_dir() or (_INDEX / manifest).read_bytes() != (index / manifest).read_bytes():
+        shutil.rmtree(_INDEX, ignore_errors=True)
+        shutil.copytree(index, _INDEX)
+
+
 @contextmanager
-def naive() -> Iterator[Service]:
+def naive(environment: Mapping[str, str]) -> Iterator[Service]:
     """The naive app under gunicorn's plain sync worker, one request at a time."""
+    with _plain("naive", environment, "--backlog", "2048") as service:
+        yield service
+
+
+@contextmanager
+def streamer(environment: Mapping[str, str], clients: int) -> Iterator[Service]:
+    """The naive app on service-streamer, under the thread worker with a thread for each client."""
+    threads = ["--worker-class", "gthread", "--threads", str(clients)]
+    with _plain("streamer", environment, *threads) as service:
+        yield service
+
+
+@contextmanager
+def _plain(module: str, environment: Mapping[str, str], *options: str) -> Iterator[Service]:
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
-    command += ["--timeout", "300", "scripts.benches.naive:create_app()"]
-    with _process(command, {}, port, "/livez") as url:
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *options]
+    command += ["--timeout", "600", f"scripts.benches.{module}:create_app()"]
+    with _process(command, environment, port, "/livez") as url:
         yield Service(url, Path())
 
 
@@ -99,15 +133,29 @@ def free_port() -> int:
         return port
 
 
-def load(service: Service, clients: int, seconds: float, messages: Path, *, auth: bool) -> dict:  # type: ignore[type-arg]
-    """Run the load generator in its own process and return what it printed."""
+def load(
+    service: Service, on_step: Callable[[int], None] | None = None, **options: object
+) -> dict[str, Any]:
+    """Run the load generator in its own process; its last event.
+
+    Args:
+        on_step: told the number of each step as it begins.
+        options: of `load.py`, by name; True is a flag.
+    """
     command = [sys.executable, "-m", "scripts.benches.load", "--url", service.url]
-    command += ["--clients", str(clients), "--seconds", str(seconds), "--messages", str(messages)]
-    output = subprocess.run(
-        command + (["--auth"] if auth else []), cwd=ROOT, capture_output=True, check=True
-    )
-    result: dict[str, object] = json.loads(output.stdout)
-    return result
+    command += ["--prompts", str(PROMPTS)]
+    for name, value in options.items():
+        command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    event: dict[str, Any] = {}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "step" and on_step is not None:
+                on_step(event["step"])
+    if process.returncode or event.get("event") != "end":
+        raise RuntimeError(f"the load generator ended with status {process.returncode}")
+    return event
 
 
 def metrics(service: Service) -> dict[str, float]:
@@ -120,6 +168,11 @@ def metrics(service: Service) -> dict[str, float]:
             name, labels, value = match.groups()
             samples[f"{name}{{{labels or ''}}}"] = float(value)
     return samples
+
+
+def growth(before: dict[str, float], after: dict[str, float], name: str) -> float:
+    """By how much a counter grew, over all its labels."""
+    return sum(v - before.get(k, 0.0) for k, v in after.items() if k.startswith(f"{name}{{"))
 
 
 def quantile(before: dict[str, float], after: dict[str, float], name: str, q: float) -> float:
