@@ -10,8 +10,19 @@ from types import ModuleType
 # that measures has TITLE, `show(result)` and, where it has pictures, `charts(result)`.
 NAMES = {
     "chat": "the whole service, a naive app and the same on service-streamer, closed loop",
+    "chat-gpt2-small": "the same with GPT-2 small, 124 M, as everybody's generator",
+    "overload": "load steps up to ten times what N = 10 holds: the control against fixed N",
     "share": "who wins the slates of 200 fixed prompts, retrieval or generator",
+    "gain": "what N generated candidates are worth, and what they cost",
     "frontend": "the HTTP path without models: milliseconds, and requests a core",
+    "generate": "GPT-2 small, 10 candidates of 20 tokens for 8 requests, against transformers",
+    "rerank": "cross-encoders at 80 tokens against the libraries that serve them",
+    "ladder-cpu": "BERT-base on one thread a worker, rung by rung to ours",
+    "ladder-gpu": "BERT-base from 128 tokens with a slow tokenizer, rung by rung to ours",
+    "tokenize": "slow and fast tokenizers, one text at a time and batched",
+    "retrieval": "FAISS kinds at 10⁴…10⁷ vectors: build, bytes, latency, recall@10",
+    "peers": "install what the benches compare with, in environments of their own",
+    "quality": "each runtime and precision: agreement with torch fp32, and speed",
     "docs": "write docs/benchmarks.md from the figures of the others",
 }
 
