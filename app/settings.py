@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     threads: int = Field(default=0, ge=0, le=256)  # of each model; 0: from the cores and workers
     workers: int = Field(default=1, ge=1, le=64)  # processes; gunicorn.conf.py sets it
+    batching: Literal["auto", "coalesce", "single"] = "auto"  # auto: by device
+    concurrency: Literal["auto", "free", "turns"] = "auto"  # of the models on the cores
+    cache_mb: int = Field(default=64, ge=0, le=65_536)  # of one worker, vectors and scores; 0: none
     context_tokens: int = Field(default=100, ge=16, le=900)
     new_tokens: int = Field(default=40, ge=1, le=100)
     temperature: float = Field(default=0.6, gt=0, le=2)

@@ -227,10 +227,19 @@ class Recall(Generic[Item, Result]):
         self._told = now
 
 
-def filled(known: Sequence[Result | None], computed: Iterable[Result]) -> list[Result | None]:
-    """The known results, their gaps filled in order; None where there are too few."""
-    rest = iter(computed)
-    return [next(rest, None) if result is None else result for result in known]
+def unknown(items: Sequence[Item], known: Sequence[Result | None]) -> list[Item]:
+    """The items that have no result yet."""
+    return [item for item, result in zip(items, known, strict=True) if result is None]
+
+
+def filled(known: Sequence[Result | None], computed: Iterable[Result]) -> list[Result]:
+    """The known results, with the computed ones in their gaps; ValueError if there are too few."""
+    results, rest = [], iter(computed)
+    for result in known:
+        if result is None and (result := next(rest, None)) is None:
+            raise ValueError("fewer results than gaps")
+        results.append(result)
+    return results
 
 
 def _computed(

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from gevent.monkey import get_original
 
-from app.serving.control import ENCODER, GENERATOR, RERANKER
+from app.serving.load import ENCODER, GENERATOR, RERANKER
 from app.serving.turns import Claim, Turns
 
 # Seconds that a batch may be put off in all. Whose work unblocks a reply goes first: scores are its
@@ -40,7 +40,7 @@ class Turn(Protocol):
 class Concurrency(Protocol):
     """How the models' native threads share the cores."""
 
-    def turn(self, model: str) -> Any:
+    def turn(self, model: str) -> AbstractContextManager[Turn]:
         """A context manager around a native call of a model; it yields a `Turn`."""
 
     def close(self) -> None:

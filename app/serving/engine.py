@@ -28,6 +28,7 @@ from app.errors import (
     StartupError,
 )
 from app.serving.batcher import BatchReport
+from app.serving.cache import filled, unknown
 from app.serving.control import RERANKER, LoadController, limits_of
 from app.serving.gain import load_gain
 from app.serving.health import Canaries, Health, HubMonitor
@@ -73,7 +74,7 @@ class Engine:
         self._last_batch: dict[str, float] = {}
         self._state = "loading"  # then "serving", "draining"
         self._closed = False
-        self._lanes = Lanes(models, metrics, self._observe, self._control.allowance)
+        self._lanes = Lanes(models, metrics, settings, self._observe, self._control.allowance)
         self._control.watch(self._lanes.backlogs())
         self._probes = Probes(models, self._lanes, settings)
         self._canaries = Canaries(self._probes.canaries(), self._last_batch.get)
@@ -99,13 +100,15 @@ class Engine:
 
     def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:
         """Unit vectors (dimension,) of texts, in order."""
+        items = self._models.encoder.prepare(texts)
+        known = self._lanes.vectors.known(items)
         try:
-            ticket = self._lanes.encode.submit(self._models.encoder.prepare(texts), deadline)
+            ticket = self._lanes.encode.submit(unknown(items, known), deadline)
         except KindredError as error:
             return Pending.failed(error)
 
         def finish() -> list[Vector]:
-            vectors = [outcome.get() for outcome in ticket.wait()]
+            vectors = filled(known, (outcome.get() for outcome in ticket.wait()))
             if not all(np.isfinite(vector).all() for vector in vectors):
                 self._metrics.failures.labels("encoder_nan").inc()
                 raise ModelFailure("The encoder gave no vector")
@@ -164,28 +167,35 @@ class Engine:
     ) -> Pending[list[RerankResult | None]]:
         """A score for each response after `turns`; None where it is late, failed or no number."""
         worded = [i for i, response in enumerate(responses) if normalise(response)]
-        nothing: list[RerankResult | None] = [None] * len(responses)
+        scores: list[RerankResult | None] = [None] * len(responses)
         try:
             items = self._models.reranker.prepare(turns, [responses[i] for i in worded], facts)
         except ValueError:  # no turn has text that can be seen
             self._metrics.failures.labels("reranker_input").inc()
-            return Pending.of(nothing)
+            return Pending.of(scores)
         self._control.ranking()
-        if self._control.hopeless(RERANKER, sum(item.length for item in items), deadline):
-            self._metrics.dropped.labels(RERANKER, "hopeless").inc(len(items))
+        known = self._lanes.scores.known(items)
+        missing = unknown(items, known)
+        for i, result in zip(worded, known, strict=True):
+            scores[i] = result
+        if not missing:
+            return Pending.of(scores)
+        if self._control.hopeless(RERANKER, sum(item.length for item in missing), deadline):
+            self._metrics.dropped.labels(RERANKER, "hopeless").inc(len(missing))
             self._control.missed()
-            return Pending.of(nothing)
+            return Pending.of(scores)
         try:
-            ticket = self._lanes.rerank.submit([items] if items else [], deadline)
+            ticket = self._lanes.rerank.submit([missing], deadline)
         except Overloaded:  # counted by the batcher
-            return Pending.of(nothing)
+            return Pending.of(scores)
 
         def finish() -> list[RerankResult | None]:
-            results = list(nothing)
+            results = list(scores)
+            asked = [i for i, result in zip(worded, known, strict=True) if result is None]
             for outcome in ticket.wait():  # one, of the whole slate
                 if isinstance(outcome.error, DeadlineExceeded):
                     self._control.missed()
-                for i, result in zip(worded, outcome.value or nothing, strict=False):
+                for i, result in zip(asked, outcome.value or (), strict=False):
                     results[i] = self._sound(result)
             return results
 

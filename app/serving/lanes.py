@@ -1,23 +1,33 @@
-"""One batcher for each model that is loaded."""
+"""One batcher for each model that is loaded, with what stands around its native calls.
+
+hub: vectors.known, scores.known ─► batcher ─► native: recall ─► turn ─► the model's run
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.serving.batcher import Backlog, Batcher, BatchReport
+from app.serving.cache import Recall, ScoreCodec, VectorCodec
+from app.serving.cores import Concurrency, concurrency_for
 from app.serving.load import ENCODER, GENERATOR, RERANKER
 from app.serving.loading import Models
+from app.serving.policies import policy_for
 from app.serving.queue import Budget
+from app.settings import Settings
 from app.telemetry import Metrics
 from models.encoder import EncodeItem
-from models.generator import GenerateItem, GenerateResult
+from models.generator import GenerateItem, GenerateResult, Generator
 from models.reranker import RerankItem, RerankResult
+from models.runtimes.hardware import choose_device
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Vector = NDArray[np.float32]
 
 # Padded tokens and items of a batch. The reranker's items are whole slates: the responses of a
@@ -30,7 +40,7 @@ BUDGETS: Mapping[str, Budget] = {
     RERANKER: Budget(tokens=2_048, items=4),
     GENERATOR: Budget(tokens=6_144, items=16),
 }
-
+_MEGABYTE = 1 << 20
 
 RerankSlate = Sequence[RerankItem]
 
@@ -47,44 +57,81 @@ def slates(
     return run_slates
 
 
+def in_turn(
+    cores: Concurrency, model: str, run: Callable[[list[Item]], Sequence[Result]]
+) -> Callable[[list[Item]], Sequence[Result]]:
+    """The same batch function, run when it is the model's turn."""
+
+    def run_in_turn(batch: list[Item]) -> Sequence[Result]:
+        with cores.turn(model):
+            return run(batch)
+
+    return run_in_turn
+
+
+def step_by_step(
+    cores: Concurrency, generator: Generator
+) -> Callable[[list[GenerateItem]], list[GenerateResult]]:
+    """The generator's batch function, which lets the other models go first between its steps."""
+
+    def run_steps(batch: list[GenerateItem]) -> list[GenerateResult]:
+        with cores.turn(GENERATOR) as turn:
+            return generator.run(batch, between_steps=turn.give_way)
+
+    return run_steps
+
+
 class Lanes:
-    """The batchers of an engine; each model has its own queue and its own native thread."""
+    """The batchers of an engine; each model has its own queue and its own native thread.
+
+    `vectors` and `scores` know what need not be asked for; whoever submits asks them first.
+    """
 
     def __init__(
         self,
         models: Models,
         metrics: Metrics,
+        settings: Settings,
         observe: Callable[[BatchReport], None],
         guard: Callable[[str], Callable[[float], int]],
     ) -> None:
+        device = choose_device(settings.device).type
+        policy = policy_for(settings.batching, device)
+        half = settings.cache_mb * _MEGABYTE // 2
+        self._cores = concurrency_for(settings.concurrency, device)
+        self.vectors = Recall(ENCODER, VectorCodec(), half, metrics)
+        self.scores = Recall(RERANKER, ScoreCodec(), half, metrics)
         self.encode: Batcher[EncodeItem, Vector] = Batcher(
             ENCODER,
-            models.encoder.run,
+            self.vectors.over(in_turn(self._cores, ENCODER, models.encoder.run)),
             BUDGETS[ENCODER],
             lambda item: item.length,
             metrics,
             observe=observe,
+            policy=policy,
             allowance=guard(ENCODER),
         )
         self.rerank: Batcher[RerankSlate, list[RerankResult]] = Batcher(
             RERANKER,
-            slates(models.reranker.run),
+            slates(self.scores.over(in_turn(self._cores, RERANKER, models.reranker.run))),
             BUDGETS[RERANKER],
             lambda slate: sum(item.length for item in slate),
             metrics,
             observe=observe,
             parts=len,
+            policy=policy,
             allowance=guard(RERANKER),
         )
         self.generate: Batcher[GenerateItem, GenerateResult] | None = None
         if models.generator is not None:
             self.generate = Batcher(
                 GENERATOR,
-                models.generator.run,
+                step_by_step(self._cores, models.generator),
                 BUDGETS[GENERATOR],
                 models.generator.cost,
                 metrics,
                 observe=observe,
+                policy=policy,
                 allowance=guard(GENERATOR),
             )
 
@@ -94,6 +141,7 @@ class Lanes:
 
     def close(self) -> None:
         """End every batcher, answering all who wait."""
+        self._cores.close()
         for batcher in self._all():
             batcher.close()
 

@@ -1,8 +1,13 @@
-"""Something small through each real model: to warm it, to measure it, to see that it is well."""
+"""Something small through each real model: to warm it, to measure it, to see that it is well.
+
+No two texts of a probe are the same, ever: what a cache answers says nothing of the model.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import count
 
 import numpy as np
 
@@ -26,6 +31,7 @@ class Probes:
         self._models = models
         self._lanes = lanes
         self._settings = settings
+        self._numbers = count(1)
 
     def canaries(self) -> dict[str, Canary]:
         """By model: a call that raises KindredError unless a sound answer comes in time."""
@@ -48,15 +54,14 @@ class Probes:
 
     def embed(self, texts: int, deadline: float) -> None:
         """So many texts through the encoder."""
-        items = self._models.encoder.prepare([_TURNS[i % len(_TURNS)] for i in range(texts)])
+        items = self._models.encoder.prepare(self._texts(_TURNS, texts))
         vectors = [outcome.get() for outcome in self._lanes.encode.submit(items, deadline).wait()]
         if not all(np.isfinite(vector).all() for vector in vectors):
             raise ModelFailure("The encoder's canary gave no number")
 
     def score(self, responses: int, deadline: float) -> None:
         """So many responses through the reranker."""
-        texts = [_REPLIES[i % len(_REPLIES)] for i in range(responses)]
-        items = self._models.reranker.prepare(_TURNS, texts)
+        items = self._models.reranker.prepare(_TURNS, self._texts(_REPLIES, responses))
         results = self._lanes.rerank.submit([items], deadline).wait()[0].get()
         if not all(math.isfinite(result.serving) for result in results):
             raise ModelFailure("The reranker's canary gave no number")
@@ -71,3 +76,6 @@ class Probes:
         result = lane.submit([item], deadline).wait()[0].get()
         if not all(math.isfinite(one.mean_logprob) for one in result.candidates):
             raise ModelFailure("The generator's canary gave no number")
+
+    def _texts(self, lines: Sequence[str], texts: int) -> list[str]:
+        return [f"{next(self._numbers)} {lines[i % len(lines)]}" for i in range(texts)]

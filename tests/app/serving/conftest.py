@@ -129,6 +129,7 @@ def tiny_settings(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             "device": "cpu",
             "dtype": "fp32",
             "threads": 1,
+            "cache_mb": 0,
             "new_tokens": 8,
             "candidates_max": 4,
         }

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving.cache import ENTRY_BYTES, ByteLru, Recall, ScoreCodec, VectorCodec, filled
+from app.serving.cache import ENTRY_BYTES, ByteLru, Recall, ScoreCodec, VectorCodec, filled, unknown
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem, RerankResult
 
@@ -255,11 +255,14 @@ def test_vectors_are_recalled_and_evictions_counted() -> None:
     assert sample(metrics, "kindred_cache_evictions_total", cache="encoder") == 20 - kept > 0
 
 
-@given(st.lists(st.none() | st.integers(), max_size=10), st.lists(st.integers(), max_size=10))
-def test_gaps_are_filled_in_order(known: list[int | None], computed: list[int]) -> None:
+@given(st.lists(st.none() | st.integers(), max_size=10), st.integers(-3, 0))
+def test_gaps_are_filled_in_order(known: list[int | None], lacking: int) -> None:
+    gaps = [place for place, one in enumerate(known) if one is None]
+    assert unknown(range(len(known)), known) == gaps
+    computed = [1_000 + place for place in gaps]
     whole = filled(known, computed)
-    gaps = [i for i, one in enumerate(known) if one is None]
-    assert [whole[i] for i in gaps] == (computed + [None] * len(gaps))[: len(gaps)]
-    assert [whole[i] for i in range(len(known)) if i not in gaps] == [
-        one for one in known if one is not None
-    ]
+    assert [whole[place] for place in gaps] == computed
+    assert all(one in (None, whole[place]) for place, one in enumerate(known))
+    if gaps and lacking:
+        with pytest.raises(ValueError, match="fewer"):
+            filled(known, computed[:lacking])
