@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -81,9 +81,10 @@ class LocalModels:
     """The shipped models on this machine, one call at a time."""
 
     def __init__(self) -> None:
-        self.encoder = Encoder.load(device="cpu", dtype="fp32", threads=1)
-        self.reranker = Reranker.load(ARTIFACTS / "reranker", device="cpu", dtype="fp32")
-        self.generator = Generator.load(ARTIFACTS / "generator", device="cpu", dtype="float32")
+        exact: dict[str, Any] = {"runtime": "torch", "device": "cpu", "dtype": "fp32"}
+        self.encoder = Encoder.load(threads=1, **exact)
+        self.reranker = Reranker.load(ARTIFACTS / "reranker", **exact)
+        self.generator = Generator.load(ARTIFACTS / "generator", **exact)
         self.dimension = self.encoder.dimension
         self._one = threading.Lock()
 
