@@ -9,7 +9,7 @@ sizes), so a slow encoder already tells that the generator will be slow.
 
 Between observations the state drifts back to the base (a Gauss-Markov process), so that what was
 learned is trusted less the older it is: a model that gets no work for having been slow is tried
-again. Surprises are clipped, so that one stray batch moves the fit little; the next counts for more.
+again. Surprises are clipped, so that one stray batch moves the fit little and a second one more.
 """
 
 from __future__ import annotations

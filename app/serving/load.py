@@ -35,6 +35,7 @@ FULLEST = 0.95  # of the cores' time that may be planned; at 1 the queue never d
 ADMITTED = 0.75  # share of the limit that the work before a new request may fill
 BACKGROUND = 0.5  # of that, for what nobody waits for
 SURE = 0.85  # of the gather limit that one request may be predicted to fill: batches vary
+BESIDE = 0.75  # of the cores' time, at most, that later requests are reckoned to take meanwhile
 _BATCH = 8  # requests that share a batch where no budget says how many
 _RETRY_MIN, _RETRY_MAX = 1.0, 4.0  # seconds, before jitter
 
@@ -244,7 +245,9 @@ def _worth_most(rungs: Sequence[Plan], load: Load, limits: Limits, headroom: flo
 def _in_time(plan: Plan, load: Load, limits: Limits) -> bool:
     """Whether a request that arrives now and has this plan is predicted to hold its deadlines."""
     asked = demand(plan, load, limits)
-    gathered = load.ahead + asked.alone - asked.rank
+    # Those who come later embed and rank beside this one while it waits to be generated.
+    beside = load.rate * demand(plans(limits)[0], load, limits).own
+    gathered = (load.ahead + asked.alone - asked.rank) / (1.0 - min(BESIDE, beside))
     return (
         gathered <= SURE * load.trim * limits.gather_seconds
         and load.ahead + asked.alone <= load.trim * limits.reply_seconds
