@@ -135,9 +135,19 @@ class Layer(nn.Module):
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
         """Softmax attention; → (n, L, width)."""
         n, heads, longest, size = q.shape
-        scores = torch.matmul(q * (1.0 / math.sqrt(size)), k.transpose(2, 3)) + bias
-        mixed = torch.matmul(torch.softmax(scores, dim=-1), v)
+        mixed = (fused_attention if q.is_cuda else plain_attention)(q, k, v, bias)
         return mixed.transpose(1, 2).reshape(n, longest, heads * size)
+
+
+def plain_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """(n, heads, L, size) from queries, keys and values; on a CPU the fastest for short texts."""
+    scores = torch.matmul(q * (1.0 / math.sqrt(q.shape[-1])), k.transpose(2, 3)) + bias
+    return torch.matmul(torch.softmax(scores, dim=-1), v)
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """The same in one kernel: scores never leave the chip."""
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 def _bias(keep: Tensor, like: Tensor) -> Tensor:

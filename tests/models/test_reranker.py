@@ -24,6 +24,7 @@ from models.reranker import (
     make_delta,
     open_folder,
 )
+from models.runtimes import torch_bert
 from models.runtimes.torch_bert import load_bert, resolve_base
 from models.training.reranker import HEADS
 from models.training.reranker_export import (
@@ -188,13 +189,29 @@ def test_int8_ranks_as_fp32_does(folder: Path, reranker: Reranker) -> None:
     assert spearman(exact, quick) > 0.95
 
 
+def test_fused_attention_is_the_same(net: RerankNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs on CUDA, here on the CPU."""
+    items = Renderer(WordPiece(resolve_base())).items(TALK, REPLIES)
+    with torch.inference_mode():
+        plain = net(RerankBatch.of(items))
+        monkeypatch.setattr(torch_bert, "plain_attention", torch_bert.fused_attention)
+        fused = net(RerankBatch.of(items))
+    assert torch.allclose(plain, fused, atol=1e-4)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_agrees(folder: Path, reranker: Reranker) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "compiled", "most"),
+    [("fp32", False, 1e-3), ("fp32", True, 1e-3), ("bf16", False, 0.05), ("fp16", False, 0.01)],
+)
+def test_cuda_agrees(
+    folder: Path, reranker: Reranker, dtype: str, compiled: bool, most: float
+) -> None:
     items = reranker.prepare(TALK, REPLIES)
-    cuda = Reranker.load(folder, device="cuda", dtype="fp32").run(items)
-    for a, b in zip(reranker.run(items), cuda, strict=True):
-        assert a.serving == pytest.approx(b.serving, abs=1e-3)
+    cuda = Reranker.load(folder, device="cuda", dtype=dtype, compiled=compiled)
+    for a, b in zip(reranker.run(items), cuda.run(items), strict=True):
+        assert a.serving == pytest.approx(b.serving, abs=most)
 
 
 def test_a_response_is_read_in_its_context(net: RerankNet) -> None:
