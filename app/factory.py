@@ -15,6 +15,7 @@ from app.errors import StartupError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
+from app.serving.hang_ups import HangUps
 from app.settings import Settings, load_settings
 from app.store.store import Store
 from app.telemetry import Metrics, configure_logging, get_logger
@@ -99,6 +100,7 @@ def services_of(kindred: Kindred) -> Services:
         companion=kindred.companion,
         engine_health=kindred.engine.health,
         body_timeout=gevent.Timeout,
+        attend=HangUps(kindred.metrics).watch,
         jwt_secret=jwt_secret,
         admin_key=admin_key,
     )

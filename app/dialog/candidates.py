@@ -73,6 +73,10 @@ def gather(
         found, vectors = _retrieve(turns, engine, k, deadline)
     except KindredError:
         late.append("retrieve")
+    except BaseException:  # the person has left: what they had generated need not be
+        if generating is not None:
+            generating.cancel()
+        raise
     generated: list[Candidate] = []
     if generating is not None:
         try:

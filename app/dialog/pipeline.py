@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from app.dialog import candidates, policy, rank, safety, screen
@@ -30,7 +31,8 @@ class ChatRequest:
     """One message of a person, as it came in (its text normalised).
 
     `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
-    is the hash of its body.
+    is the hash of its body. `attended` is entered while the models are waited for, and ends that
+    wait where the person has left; what they sent is saved by then.
     """
 
     user_id: str
@@ -39,6 +41,7 @@ class ChatRequest:
     conversation_id: str | None = None
     keys: tuple[str, ...] = ()
     fingerprint: str = ""
+    attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
 
     @cached_property
     def reading(self) -> safety.Reading:
@@ -100,7 +103,8 @@ class Pipeline:
         if alarm is not None:
             slate, text, source = self._empty_slate(features), alarm.text, Source.SAFETY
         else:
-            slate, text, source = self._choose(context, features, timer, deadlines, crisis)
+            with request.attended():
+                slate, text, source = self._choose(context, features, timer, deadlines, crisis)
         impression = self._impression(context, features, slate, text, source)
         with timer.stage("finish"):
             reply = self._store.contexts.finish(

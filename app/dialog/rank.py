@@ -37,7 +37,11 @@ def score(
     try:
         texts = [candidate.text for candidate in candidates]
         scoring = engine.score(turns, texts, facts, deadline)
-        pull = _taste(context, gathered, features, engine, deadline)
+        try:
+            pull = _taste(context, gathered, features, engine, deadline)
+        except BaseException:  # the person has left
+            scoring.cancel()
+            raise
         results = scoring.wait()
     except KindredError:
         return Ranked(candidates, ("rank",))

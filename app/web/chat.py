@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from flask import Blueprint, Response, request
 
@@ -29,6 +30,8 @@ from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
 from app.web.schemas import ChatIn, ReplyOut
 from app.web.text import normalised
+
+_CONNECTION = "gunicorn.socket"  # of the environment; elsewhere nobody is watched
 
 CHAT = Operation(
     summary="Say something to Kindred",
@@ -107,7 +110,8 @@ class _Chat:
         keys = tuple(f"{kind}:{name}" for kind, name in names if name is not None)
         # Of what it says, not of its bytes: a retry may be another program's spelling of it.
         print_ = fingerprint("chat", json.dumps([message, sent.conversation_id]))
-        return replace(asked, keys=keys, fingerprint=print_)
+        attended = partial(self._services.attend, request.environ.get(_CONNECTION))
+        return replace(asked, keys=keys, fingerprint=print_, attended=attended)
 
     def _message(self, text: str) -> str:
         message = normalised(text)

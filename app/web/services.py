@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +29,10 @@ class Health(Protocol):
 BodyTimeout = Callable[[float, bool], AbstractContextManager[object]]
 
 
+# `with attend(connection):` ends the block where its client hangs up; None is never gone.
+Attend = Callable[[Any], AbstractContextManager[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts that views call, and the secrets that the edge checks."""
@@ -41,3 +45,4 @@ class Services:
     body_timeout: BodyTimeout
     jwt_secret: str
     admin_key: str
+    attend: Attend = nullcontext

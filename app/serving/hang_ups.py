@@ -1,0 +1,76 @@
+"""Notices that a client has hung up while its request waits for the models.
+
+gunicorn's gevent worker looks at a connection only when it has something to write. Here an event
+of the loop tells when the socket becomes readable, which during a request is one of two things:
+the client has closed (or shut down its writing half, which HTTP clients do when they give up), or
+it has sent its next request early. Nothing is read: the kernel is asked which it was. A request
+whose client is gone is ended where it waits, as `gevent.Timeout` would end it; the tickets of the
+batchers then leave the queue, and what was saved stays for the client's retry.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import gevent
+from gevent import GreenletExit
+from gevent.monkey import get_original
+
+from app.telemetry import Metrics
+
+# The other side has closed, or the connection broke. Where RDHUP is unknown, HUP says the former.
+_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL
+_READ = 1  # gevent's loop: readable
+
+
+class Connection(Protocol):
+    """A socket, as far as it is needed."""
+
+    def fileno(self) -> int:
+        """Its descriptor; -1 where it is closed."""
+
+
+class HungUp(GreenletExit):
+    """The client is gone. gunicorn ends a request that raises GreenletExit without an answer."""
+
+
+class HangUps:
+    """Watches connections; one a process."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._dropped = metrics.dropped.labels("chat", "hung_up")
+        # The unpatched one: asked with no time to wait, it holds up nobody.
+        self._poll = get_original("select", "poll")
+
+    @contextmanager
+    def watch(self, connection: Connection | None) -> Iterator[None]:
+        """Raise HungUp inside the block when the client of this connection hangs up.
+
+        For blocks that wait; it costs an event of the loop. None is watched by nobody.
+        """
+        number = -1 if connection is None else connection.fileno()
+        if number < 0:
+            yield
+            return
+        greenlet, watcher = gevent.getcurrent(), gevent.get_hub().loop.io(number, _READ)
+
+        def readable() -> None:
+            watcher.stop()  # early bytes would wake it again at once
+            if self._gone(number):
+                self._dropped.inc()
+                greenlet.throw(HungUp())
+
+        watcher.start(readable)
+        try:
+            yield
+        finally:
+            watcher.stop()
+            watcher.close()
+
+    def _gone(self, number: int) -> bool:
+        poll = self._poll()
+        poll.register(number, _GONE)
+        return any(flags & _GONE for _, flags in poll.poll(0))
