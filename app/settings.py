@@ -39,9 +39,10 @@ class Settings(BaseSettings):
     events_max: int = Field(default=100_000, ge=1_000)  # entries of one partition's stream
 
     # Models
-    generator: str = ""  # path or hub id; empty: artifacts/generator
+    generator: str = ""  # path, hub id, or a service's URL; empty: artifacts/generator
     reranker: str = ""
     encoder: str = ""
+    runtime: Literal["auto", "openvino", "torch", "onnx"] = "auto"  # auto: by device and CPU
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     threads: int = Field(default=0, ge=0, le=256)  # of each model; 0: from the cores and workers
@@ -55,6 +56,14 @@ class Settings(BaseSettings):
     logprob_min: float = Field(default=-2.1, le=0)  # nats a token, below: kept back as unsure
     top_p: float = Field(default=0.9, gt=0, le=1)
     top_k: int = Field(default=40, ge=0, le=1_000)
+
+    # Models behind HTTP: where generator, reranker or encoder is an http(s) URL
+    remote_key: str = Field(default="", repr=False)  # sent as a Bearer token
+    remote_model: str = ""  # of the generator's service; empty: the one that it has
+    remote_form: Literal["completions", "chat"] = "completions"
+    remote_extensions: bool = False  # it takes vLLM's top_k and repetition_penalty
+    remote_version: str = ""  # of the encoder's and reranker's weights, where it tells none
+    remote_timeout_ms: Milliseconds = 400
 
     # Answering
     chat_deadline_ms: Milliseconds = 800

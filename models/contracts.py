@@ -87,6 +87,10 @@ class EncoderModel(Protocol):
     """Texts to unit vectors."""
 
     @property
+    def runtime(self) -> str:
+        """In words what it runs on, and why."""
+
+    @property
     def version(self) -> str:
         """Names the weights; vectors of different versions are not compared."""
 
@@ -111,6 +115,10 @@ class RerankerModel(Protocol):
     """Contexts and responses to calibrated scores."""
 
     @property
+    def runtime(self) -> str:
+        """In words what it runs on, and why."""
+
+    @property
     def version(self) -> str:
         """Names the weights and the calibration."""
 
@@ -132,6 +140,10 @@ class RerankerModel(Protocol):
 
 class GeneratorModel(Protocol):
     """Contexts to candidates for a reply."""
+
+    @property
+    def runtime(self) -> str:
+        """In words what it runs on, and why."""
 
     @property
     def version(self) -> str:

@@ -7,7 +7,6 @@ no queue, thread or lock: one caller at a time (the batcher sees to that).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +23,14 @@ from models.checkpoint import (
     verify,
 )
 from models.prompt import MAX_CONTEXT_TOKENS, context_ids
+from models.reply_text import is_ill, last_sentence
+from models.runtimes.choice import choose
 from models.runtimes.gpt2 import Decoding, Gpt2Runtime, make_runtime
 from models.sampling import RowSampler, Sampling, uniforms
 
 KIND = "generator"
 MAX_NEW_TOKENS = 100
 MAX_CANDIDATES = 64
-_SENTENCE_END = re.compile(r"^.*[.!?…](?:[\"')\]]+)?(?=\s|$)", re.S)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,12 @@ class GenerateResult:
 class Generator:
     """A GPT-2 (or DialoGPT) checkpoint ready to generate."""
 
-    def __init__(self, runtime: Gpt2Runtime, tokenizer: Any, version: str) -> None:
-        self.runtime, self.tokenizer, self.version = runtime, tokenizer, version
+    def __init__(
+        self, network: Gpt2Runtime, tokenizer: Any, version: str, runtime: str = "given"
+    ) -> None:
+        """`runtime` says in words what the network is."""
+        self.network, self.tokenizer = network, tokenizer
+        self.version, self.runtime = version, runtime
         self.eos = int(tokenizer.eos_token_id)
         self._banned_first = self._unusable([self.eos])
         self._banned = self._unusable([])
@@ -91,17 +95,17 @@ class Generator:
         cls,
         path_or_id: str | Path,
         *,
-        runtime: str = "torch",
+        runtime: str = "auto",
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
     ) -> Generator:
         """Load a folder (checked against its manifest, if it has one) or a hub id.
 
-        runtime: torch, openvino, onnx. device: auto, cpu, cuda, cuda:N.
-        dtype: auto, fp32, bf16, fp16. threads: torch's own, None leaves them.
-        Raises ModelFileError for a folder that is altered, incomplete or has no safetensors,
-        OSError for a hub id that cannot be had, ImportError for a runtime that is not installed.
+        runtime, device, dtype: see `models.runtimes.choice`. threads: of one run, and torch's
+        own; None leaves them. Raises ModelFileError for a folder that is altered, incomplete or
+        has no safetensors, OSError for a hub id that cannot be had, ValueError for a runtime that
+        is not to be had.
         """
         # Importing transformers takes seconds; whoever only needs the types is spared it.
         from transformers import AutoTokenizer, GPT2LMHeadModel
@@ -115,6 +119,7 @@ class Generator:
         version = _folder_version(folder) if local else ""
         if threads is not None:
             torch.set_num_threads(threads)
+        choice = choose(runtime, device, dtype)
         options = {"local_files_only": local, "trust_remote_code": False}
         model = GPT2LMHeadModel.from_pretrained(
             str(path_or_id), use_safetensors=True, dtype=torch.float32, **options
@@ -123,13 +128,13 @@ class Generator:
         if not local:
             commit = getattr(model.config, "_commit_hash", None) or "unknown"
             version = f"{path_or_id}@{commit[:12]}"
-        made = make_runtime(model, runtime, device=device, dtype=dtype, threads=threads)
-        return cls(made, tokenizer, version)
+        network = make_runtime(model, choice, threads=threads)
+        return cls(network, tokenizer, version, str(choice))
 
     @property
     def positions(self) -> int:
         """Tokens that a context and what is generated after it may have together."""
-        return self.runtime.positions
+        return self.network.positions
 
     def encode_context(
         self,
@@ -178,10 +183,10 @@ class Generator:
             _Row(number, limits[number]) for number, item in enumerate(items) for _ in range(item.n)
         ]
         sampler = self._sampler(items, max(limits))
-        decode = self.runtime.start(
+        decode = self.network.start(
             [item.context_ids for item in items], [item.n for item in items], max(limits)
         )
-        parents = torch.tensor([row.item for row in rows], device=self.runtime.device)
+        parents = torch.tensor([row.item for row in rows], device=self.network.device)
         self._decode(decode, sampler, rows, decode.first[parents], between_steps)
         return [[row for row in rows if row.item == number] for number in range(len(items))]
 
@@ -221,14 +226,14 @@ class Generator:
             draws[begin : begin + item.n, : own.shape[1]] = own[:, :steps]
             begin += item.n
         settings = [item.sampling for item in items for _ in range(item.n)]
-        return RowSampler(settings, draws, self.runtime.vocabulary, self.runtime.device)
+        return RowSampler(settings, draws, self.network.vocabulary, self.network.device)
 
     def _check(self, items: Sequence[GenerateItem]) -> None:
         for item in items:
             if len(item.context_ids) >= self.positions:
                 size, most = len(item.context_ids), self.positions - 1
                 raise ValueError(f"a context of {size} tokens; at most {most} can be")
-            if not 0 <= min(item.context_ids) <= max(item.context_ids) < self.runtime.vocabulary:
+            if not 0 <= min(item.context_ids) <= max(item.context_ids) < self.network.vocabulary:
                 raise ValueError("a context has ids outside the vocabulary")
 
     def _limit(self, item: GenerateItem) -> int:
@@ -237,8 +242,8 @@ class Generator:
 
     def _unusable(self, ids: Sequence[int]) -> Tensor | None:
         """`ids`, and those that the output layer has but the tokenizer does not know."""
-        banned = [*ids, *range(len(self.tokenizer), self.runtime.vocabulary)]
-        return torch.tensor(banned, device=self.runtime.device) if banned else None
+        banned = [*ids, *range(len(self.tokenizer), self.network.vocabulary)]
+        return torch.tensor(banned, device=self.network.device) if banned else None
 
     def _usable(self, rows: Sequence[_Row]) -> tuple[Generation, ...]:
         found: dict[str, Generation] = {}
@@ -272,21 +277,6 @@ class _Row:
     @property
     def ended(self) -> bool:
         return self.finished or len(self.ids) >= self.limit
-
-
-def last_sentence(text: str) -> str:
-    """`text` up to the end of its last whole sentence; all of it if it has none."""
-    match = _SENTENCE_END.match(text)
-    return match[0] if match else text
-
-
-def is_ill(text: str) -> bool:
-    """Whether a text is no reply: no word, broken bytes, or the same few words over and over."""
-    if "\ufffd" in text or not any(character.isalnum() for character in text):
-        return True
-    words = text.lower().split()
-    longest = max(len(word) for word in words)
-    return longest > 40 or (len(words) >= 8 and len(set(words)) / len(words) < 0.4)
 
 
 def _folder_version(folder: Path) -> str:

@@ -88,7 +88,7 @@ class Engine:
             StartupError: one clear line on what must be changed.
         """
         start = time.monotonic()
-        models = load_models(settings, lambda part: _say(f"loading the {part}"))
+        models = load_models(settings, _say)
         engine = cls(settings, metrics, models)
         try:
             engine.warm()

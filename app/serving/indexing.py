@@ -13,7 +13,7 @@ import gevent
 
 from app.errors import StartupError
 from app.settings import Settings
-from models.encoder import Encoder
+from models.contracts import EncoderModel
 from retrieval.corpus import Corpus, CorpusError, load_corpus
 from retrieval.index import BankIndex, IndexMismatch, build_index, open_index
 from retrieval.retriever import Retriever
@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 2.0  # between two lines
 
 
-def load_retriever(settings: Settings, encoder: Encoder) -> Retriever:
+def load_retriever(settings: Settings, encoder: EncoderModel) -> Retriever:
     """The retriever over the bank of `data_dir` and the index of `var_dir/index`.
 
     Raises:
@@ -40,7 +40,7 @@ def load_retriever(settings: Settings, encoder: Encoder) -> Retriever:
         raise StartupError(f"KINDRED_VAR_DIR: the index in {folder}: {error}") from error
 
 
-def _open_or_build(folder: Path, corpus: Corpus, encoder: Encoder) -> BankIndex:
+def _open_or_build(folder: Path, corpus: Corpus, encoder: EncoderModel) -> BankIndex:
     try:
         return open_index(folder, corpus, encoder.version)
     except IndexMismatch as mismatch:

@@ -21,9 +21,8 @@ from app.serving.policies import policy_for
 from app.serving.queue import Budget
 from app.settings import Settings
 from app.telemetry import Metrics
-from models.encoder import EncodeItem
-from models.generator import GenerateItem, GenerateResult, Generator
-from models.reranker import RerankItem, RerankResult
+from models.contracts import EncodeItem, GeneratorModel, RerankItem, RerankResult
+from models.generator import GenerateItem, GenerateResult
 from models.runtimes.hardware import choose_device
 
 Item = TypeVar("Item")
@@ -70,7 +69,7 @@ def in_turn(
 
 
 def step_by_step(
-    cores: Concurrency, generator: Generator
+    cores: Concurrency, generator: GeneratorModel
 ) -> Callable[[list[GenerateItem]], list[GenerateResult]]:
     """The generator's batch function, which lets the other models go first between its steps."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -14,9 +15,17 @@ from app.errors import StartupError
 from app.serving.indexing import load_retriever
 from app.settings import Settings
 from models.checkpoint import ModelFileError, content_version, load_manifest
+from models.contracts import EncoderModel, GeneratorModel, RerankerModel
 from models.encoder import Encoder
 from models.generator import Generator
 from models.reranker import Reranker
+from models.runtimes.remote import (
+    Dialect,
+    Endpoint,
+    RemoteEncoder,
+    RemoteGenerator,
+    RemoteReranker,
+)
 from retrieval.retriever import Retriever
 
 _LINE_CHARS = 300
@@ -28,9 +37,9 @@ _LOAD_ERRORS = (ModelFileError, SafetensorError, OSError, ValueError, LookupErro
 class Models:
     """What an engine serves with; no generator where no candidates are wanted."""
 
-    encoder: Encoder
-    reranker: Reranker
-    generator: Generator | None
+    encoder: EncoderModel
+    reranker: RerankerModel
+    generator: GeneratorModel | None
     retriever: Retriever
 
     @property
@@ -50,35 +59,26 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> Models:
     """Load all that the settings ask for.
 
     Args:
-        progress: told the name of each part before it is loaded.
+        progress: told what is loaded, and what each model runs on and why.
 
     Raises:
         StartupError: names the setting, the file and what is wrong.
     """
-    threads = threads_for(settings)
-    progress("encoder")
+    progress("loading the encoder")
     with _one_line("KINDRED_ENCODER"):
-        encoder = Encoder.load(
-            settings.encoder or "auto",
-            device=settings.device,
-            dtype=settings.dtype,
-            threads=threads,
-        )
-    progress("reranker")
+        encoder = _encoder(settings)
+    progress(f"encoder: {encoder.runtime}")
+    progress("loading the reranker")
     with _one_line("KINDRED_RERANKER"):
-        reranker = Reranker.load(
-            settings.reranker_path,
-            base=_base_of_reranker(settings, encoder),
-            device=settings.device,
-            dtype=settings.dtype,
-            threads=threads,
-        )
+        reranker = _reranker(settings, encoder)
+    progress(f"reranker: {reranker.runtime}")
     generator = None
     if settings.candidates_max > 0:
-        progress("generator")
+        progress("loading the generator")
         with _one_line("KINDRED_GENERATOR"):
-            generator = _load_generator(settings, threads)
-    progress("index")
+            generator = _generator(settings)
+        progress(f"generator: {generator.runtime}")
+    progress("loading the index")
     retriever = load_retriever(settings, encoder)
     return Models(encoder, reranker, generator, retriever)
 
@@ -90,20 +90,33 @@ def threads_for(settings: Settings) -> int:
     return max(1, len(os.sched_getaffinity(0)) // settings.workers)
 
 
-def _base_of_reranker(settings: Settings, encoder: Encoder) -> str:
-    """The configured encoder if the reranker was trained on it, else the packaged base."""
-    base = load_manifest(Path(settings.reranker_path)).base or {}
-    trained_on = content_version({"model.safetensors": str(base.get("sha256"))})
-    return settings.encoder if settings.encoder and trained_on == encoder.version else "auto"
+def _encoder(settings: Settings) -> EncoderModel:
+    if _is_url(settings.encoder):
+        return RemoteEncoder.connect(
+            _endpoint(settings, settings.encoder), version=settings.remote_version
+        )
+    return Encoder.load(settings.encoder or "auto", **_local(settings))
 
 
-def _load_generator(settings: Settings, threads: int) -> Generator:
-    generator = Generator.load(
-        settings.generator_path,
-        device=settings.device,
-        dtype="auto" if settings.dtype == "int8" else settings.dtype,  # it has no int8
-        threads=threads,
-    )
+def _reranker(settings: Settings, encoder: EncoderModel) -> RerankerModel:
+    if _is_url(settings.reranker):
+        return RemoteReranker.connect(
+            _endpoint(settings, settings.reranker), version=settings.remote_version
+        )
+    base = _base_of_reranker(settings, encoder)
+    return Reranker.load(settings.reranker_path, base=base, **_local(settings))
+
+
+def _generator(settings: Settings) -> GeneratorModel:
+    if _is_url(settings.generator):
+        dialect = Dialect(form=settings.remote_form, extensions=settings.remote_extensions)
+        endpoint = _endpoint(settings, settings.generator)
+        return RemoteGenerator.connect(endpoint, model=settings.remote_model, dialect=dialect)
+    options = _local(settings)
+    del options["cache"]
+    if settings.dtype == "int8":  # its products are too small to gain by it
+        options["dtype"] = "auto"
+    generator = Generator.load(settings.generator_path, **options)
     positions = generator.positions
     if settings.context_tokens + settings.new_tokens > positions:
         raise StartupError(
@@ -111,6 +124,34 @@ def _load_generator(settings: Settings, threads: int) -> Generator:
             f"{settings.new_tokens} tokens, but the generator has {positions} positions"
         )
     return generator
+
+
+def _local(settings: Settings) -> dict[str, Any]:
+    """What every model that runs here is loaded with."""
+    return {
+        "runtime": settings.runtime,
+        "device": settings.device,
+        "dtype": settings.dtype,
+        "threads": threads_for(settings),
+        "cache": settings.var_dir / "compiled",
+    }
+
+
+def _is_url(name: str) -> bool:
+    return name.startswith(("http://", "https://"))
+
+
+def _endpoint(settings: Settings, url: str) -> Endpoint:
+    return Endpoint(url, key=settings.remote_key, seconds=settings.remote_timeout_ms / 1000)
+
+
+def _base_of_reranker(settings: Settings, encoder: EncoderModel) -> str:
+    """The configured encoder if the reranker was trained on it, else the packaged base."""
+    if not settings.encoder or _is_url(settings.encoder):
+        return "auto"
+    base = load_manifest(Path(settings.reranker_path)).base or {}
+    trained_on = content_version({"model.safetensors": str(base.get("sha256"))})
+    return settings.encoder if trained_on == encoder.version else "auto"
 
 
 @contextmanager

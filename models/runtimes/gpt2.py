@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from models.runtimes.hardware import choose_device, choose_dtype
+from models.runtimes.choice import Choice
 
-LONG_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Decoding(Protocol):
@@ -57,37 +57,29 @@ class Gpt2Runtime(Protocol):
         """
 
 
-def make_runtime(
-    model: Any, name: str, *, device: str = "auto", dtype: str = "auto", threads: int | None = None
-) -> Gpt2Runtime:
-    """A runtime with the weights of a transformers `GPT2LMHeadModel`.
+def make_runtime(model: Any, choice: Choice, *, threads: int | None = None) -> Gpt2Runtime:
+    """A runtime with the weights of a transformers `GPT2LMHeadModel`, which is not kept.
 
-    name: torch, openvino or onnx. dtype: auto, fp32, bf16, fp16. On CUDA torch's steps have
-    static shapes and are captured once each.
-    Raises ValueError for what a runtime cannot do, ImportError where its library is missing.
+    On CUDA torch's steps have static shapes and are captured once each. Raises ValueError for a
+    number format that the runtime does not have, and for an architecture that is not known.
     """
     # Each runtime's library is imported only where it is used: not every machine has them all.
-    where = choose_device(device)
-    if name == "torch":
-        from models.runtimes.torch_gpt2 import TorchGpt2
-
-        kind = choose_dtype(LONG_NAMES.get(dtype, dtype), where)
-        plain = TorchGpt2(model, device=where, dtype=kind)
-        if where.type != "cuda":
-            return plain
-        from models.runtimes.torch_static import StaticGpt2
-
-        return StaticGpt2(plain)
-    if name == "openvino":
+    device = torch.device(choice.device)
+    if choice.runtime == "openvino":
         from models.runtimes.openvino_gpt2 import OpenVinoGpt2
 
-        if where.type != "cpu":
-            raise ValueError("the openvino runtime of the generator runs on the CPU")
-        fast = choose_dtype("auto", where) is torch.bfloat16
-        chosen = ("bf16" if fast else "fp32") if dtype == "auto" else dtype
-        return OpenVinoGpt2(model, dtype=chosen, threads=threads)
-    if name == "onnx":
+        return OpenVinoGpt2(model, dtype=choice.dtype, threads=threads)
+    if choice.runtime == "onnx":
         from models.runtimes.onnx_gpt2 import OnnxGpt2
 
-        return OnnxGpt2(model, device=where, dtype=dtype, threads=threads)
-    raise ValueError(f"runtime {name!r} is none of torch, openvino, onnx")
+        return OnnxGpt2(model, device=device, dtype=choice.dtype, threads=threads)
+    from models.runtimes.torch_gpt2 import TorchGpt2
+
+    if choice.dtype not in _FORMATS:
+        raise ValueError(f"torch's generator has no {choice.dtype}; fp32, bf16, fp16")
+    plain = TorchGpt2(model, device=device, dtype=_FORMATS[choice.dtype])
+    if device.type != "cuda":
+        return plain
+    from models.runtimes.torch_static import StaticGpt2
+
+    return StaticGpt2(plain)

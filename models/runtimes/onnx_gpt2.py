@@ -26,7 +26,7 @@ from models.runtimes.gpt2_weights import Affine, Block, Gpt2Weights
 from models.runtimes.onnx_graph import MICROSOFT, OnnxGraph, open_session, quantised
 from models.runtimes.slots import Slots, additive, gathered
 
-DTYPES = ("auto", "fp32", "fp16", "int8")
+DTYPES = ("fp32", "fp16", "int8")
 
 
 class OnnxGpt2:
@@ -44,15 +44,13 @@ class OnnxGpt2:
         model: Any,
         *,
         device: torch.device,
-        dtype: str = "auto",
+        dtype: str = "fp32",
         threads: int | None = None,
     ) -> None:
-        """dtype: one of `DTYPES`; auto is fp16 on CUDA, else fp32; int8 is for the CPU alone."""
+        """dtype: one of `DTYPES`; int8 is for the CPU alone."""
         self._on = device.type
         if dtype not in DTYPES or (dtype == "int8" and self._on != "cpu"):
             raise ValueError(f"onnx has no {dtype} on {self._on}; fp32, fp16, int8 on the CPU")
-        if dtype == "auto":
-            dtype = "fp32" if self._on == "cpu" else "fp16"
         weights = Gpt2Weights.of(model)
         self.heads, self.size = weights.heads, weights.width // weights.heads
         self.positions, self.vocabulary = weights.positions, weights.vocabulary

@@ -14,10 +14,9 @@ from models.checkpoint import AlteredFileError, ModelFileError, UnsafeFileError,
 from models.generator import (
     GenerateItem,
     Generator,
-    is_ill,
-    last_sentence,
 )
 from models.runtimes.hardware import choose_device, choose_dtype
+from models.reply_text import is_ill, last_sentence
 from models.runtimes.torch_gpt2 import TorchGpt2
 from models.sampling import Sampling
 from models.training.tokenizer import EOS, train_tokenizer
@@ -195,7 +194,7 @@ def test_cost_counts_context_and_candidates(generator: Generator) -> None:
 
 
 def test_a_folder_loads_and_says_its_version(folder: Path, generator: Generator) -> None:
-    loaded = Generator.load(folder, device="cpu", dtype="float32", threads=1)
+    loaded = Generator.load(folder, device="cpu", dtype="fp32", threads=1)
     one = item(generator, "Hello", n=3)
     ours, theirs = loaded.run([one]), generator.run([one])
     assert [c.text for c in ours[0].candidates] == [c.text for c in theirs[0].candidates]
@@ -266,7 +265,7 @@ def test_what_the_machine_has_is_chosen() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_gives_the_same(folder: Path, generator: Generator) -> None:
-    there = Generator.load(folder, device="cuda", dtype="float32")
+    there = Generator.load(folder, device="cuda", dtype="fp32")
     greedy = Sampling(temperature=0.0)
     items = [item(generator, "Hello", n=1, sampling=greedy)]
     assert there.run(items)[0].candidates[0].text == generator.run(items)[0].candidates[0].text

@@ -332,7 +332,7 @@ def test_what_is_exported_is_what_was_trained(tmp_path: Path, public: Path, own:
     assert set(figures) > {"self_dialogue", "own_dialogs", "all"}
     assert {s.licence for s in manifest.data} >= {"MIT", "CC-BY-4.0", "BSD-3-Clause"}
 
-    generator = Generator.load(artifact, device="cpu", dtype="float32")
+    generator = Generator.load(artifact, device="cpu", dtype="fp32")
     assert generator.version == manifest.version
     ids = generator.encode_context(["the kettle is on"])
     generator.run([GenerateItem(ids, n=2, seed=1)])

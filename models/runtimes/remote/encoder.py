@@ -46,6 +46,7 @@ class RemoteEncoder:
         if dimension < 1 or texts_most < 1:
             raise ValueError("dimension and texts_most are at least 1")
         self.version = version
+        self.runtime = f"remote at {client.endpoint.name}"
         self.dimension = dimension
         self._client = client
         self._texts_most = texts_most

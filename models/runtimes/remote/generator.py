@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from models.generator import GenerateItem, GenerateResult, Generation, is_ill, last_sentence
+from models.generator import GenerateItem, GenerateResult, Generation
 from models.prompt import MAX_CONTEXT_TOKENS
+from models.reply_text import is_ill, last_sentence
 from models.runtimes.remote.answers import listed, member, number, text, wrong
 from models.runtimes.remote.batch import Outcomes
 from models.runtimes.remote.client import Client, Request
@@ -56,6 +57,7 @@ class RemoteGenerator:
     ) -> None:
         """`model`: as the service names it; `positions`: tokens of a prompt and what follows."""
         self.version = f"remote:{model}"
+        self.runtime = f"remote at {client.endpoint.name}"
         self.positions = positions
         self._model = model
         self._dialect = dialect or Dialect()

@@ -41,6 +41,7 @@ class RemoteReranker:
         if context_tokens < 1 or texts_most < 1:
             raise ValueError("context_tokens and texts_most are at least 1")
         self.version = version
+        self.runtime = f"remote at {client.endpoint.name}"
         self._client = client
         self._texts_most = texts_most
         self._context_tokens = context_tokens

@@ -12,6 +12,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from models.generator import GenerateItem, Generator
+from models.runtimes.choice import Choice
 from models.runtimes.gpt2 import Gpt2Runtime, make_runtime
 from models.runtimes.torch_gpt2 import TorchGpt2
 from models.runtimes.torch_static import KEPT, Shape, StaticGpt2
@@ -39,7 +40,7 @@ def weights() -> GPT2LMHeadModel:
 
 @pytest.fixture(scope="module")
 def exact(weights: GPT2LMHeadModel) -> Gpt2Runtime:
-    return make_runtime(weights, "torch", device="cpu", dtype="fp32")
+    return make_runtime(weights, on("torch"))
 
 
 @pytest.fixture(scope="module", params=RUNTIMES, ids="-".join)
@@ -50,8 +51,12 @@ def other(request: pytest.FixtureRequest, weights: GPT2LMHeadModel) -> tuple[Gpt
         return StaticGpt2(plain), RUNTIMES[name, dtype]
     if importlib.util.find_spec(LIBRARIES.get(name, "torch")) is None:
         pytest.skip(f"{LIBRARIES[name]} is not installed")
-    made = make_runtime(weights, name, device="cpu", dtype=dtype, threads=1)
+    made = make_runtime(weights, on(name, dtype), threads=1)
     return made, RUNTIMES[name, dtype]
+
+
+def on(runtime: str, dtype: str = "fp32", device: str = "cpu") -> Choice:
+    return Choice(runtime, device, dtype, "as the test says")
 
 
 def some_contexts(rng: random.Random, lengths: list[int], vocabulary: int) -> list[list[int]]:
@@ -133,7 +138,7 @@ def test_the_last_position_can_be_used(
 def test_the_same_seed_gives_the_same_candidates_in_every_fp32_runtime(name: str) -> None:
     if importlib.util.find_spec(LIBRARIES[name]) is None:
         pytest.skip(f"{LIBRARIES[name]} is not installed")
-    torch_one = Generator.load(SHIPPED, device="cpu", dtype="fp32", threads=1)
+    torch_one = Generator.load(SHIPPED, runtime="torch", device="cpu", dtype="fp32", threads=1)
     other_one = Generator.load(SHIPPED, runtime=name, device="cpu", dtype="fp32", threads=1)
     turns = ["hi there", "hello! what are you up to?", "just cooking, you?"]
     context = torch_one.encode_context(turns)
@@ -169,17 +174,18 @@ def test_other_architectures_of_the_family(name: str, changes: dict[str, Any]) -
     for parameter in model.parameters():
         parameter.add_(torch.randn_like(parameter) * 0.1)
     ids = [3, 1, 4, 1, 5, 9, 2, 6]
-    decode = make_runtime(model, name, device="cpu", dtype="fp32").start([ids], [2], 3)
+    decode = make_runtime(model, on(name)).start([ids], [2], 3)
     expected = model(torch.tensor([[*ids, 7]])).logits[0, -1]
     got = decode.step(torch.tensor([7, 8]))[0]
     torch.testing.assert_close(got, expected, atol=1e-3, rtol=0.0)
 
 
-def test_a_runtime_or_format_that_is_not_known_is_refused(weights: GPT2LMHeadModel) -> None:
-    with pytest.raises(ValueError, match="'vllm' is none of"):
-        make_runtime(weights, "vllm")
+@pytest.mark.parametrize("name", ["torch", "openvino", "onnx"])
+def test_a_format_that_is_not_known_is_refused(weights: GPT2LMHeadModel, name: str) -> None:
+    if importlib.util.find_spec(LIBRARIES.get(name, "torch")) is None:
+        pytest.skip(f"{LIBRARIES[name]} is not installed")
     with pytest.raises(ValueError, match="int4"):
-        make_runtime(weights, "openvino", device="cpu", dtype="int4")
+        make_runtime(weights, on(name, "int4"))
 
 
 def test_static_shapes_lie_on_a_grid_and_hold_what_was_asked() -> None:
@@ -217,7 +223,7 @@ def test_a_compiled_step_gives_the_same_logits(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @torch.inference_mode()
 def test_captured_steps_agree_on_cuda(weights: GPT2LMHeadModel, exact: Gpt2Runtime) -> None:
-    captured = make_runtime(weights, "torch", device="cuda", dtype="fp32")
+    captured = make_runtime(weights, on("torch", device="cuda"))
     for seed in (1, 2):  # the second batch replays what the first captured
         contexts = some_contexts(random.Random(seed), [20, 31, 7], exact.vocabulary)
         theirs, ours = (one.start(contexts, [4, 2, 3], 9) for one in (exact, captured))
