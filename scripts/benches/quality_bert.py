@@ -148,14 +148,15 @@ def _agreement(sides: Sequence[Side], slates: Sequence[Slate], setup: Setup) -> 
         if side.name == " ".join(REFERENCE):
             exact_scores, exact_vectors = scores, vectors
         found[side.name] = {
-            **_ranking(scores, exact_scores),
+            **ranking(scores, exact_scores),
             "cosine": float((vectors * exact_vectors).sum(axis=1).min()),
             "nearest": float((_nearest(vectors) == _nearest(exact_vectors)).mean()),
         }
     return found
 
 
-def _ranking(scores: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> dict[str, float]:
+def ranking(scores: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> dict[str, float]:
+    """Agreement of scores (one array a slate) with exact ones."""
     pairs = list(zip(scores, exact, strict=True))
     return {
         "top_1": float(np.mean([a.argmax() == b.argmax() for a, b in pairs])),
