@@ -90,6 +90,8 @@ class Connection:
                 raise
             else:
                 return cls(sock, endpoint.name, clock)
+        if clock() >= deadline:
+            raise RemoteTimeout(f"{endpoint.name}: no connection in time")
         raise failure
 
     def send(self, request: bytes, deadline: float) -> None:

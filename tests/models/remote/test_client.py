@@ -36,7 +36,7 @@ Serving = Callable[[Script], RawServer]
 Asking = Callable[..., Client]
 Question = Request[object]
 
-SLACK = 0.3  # seconds past a deadline that a loaded test machine may take
+SLACK = 0.75  # seconds past a deadline that a loaded test machine may take
 GOOD = http("200 OK", [[1.0]])
 
 
@@ -104,7 +104,7 @@ def test_an_open_breaker_answers_at_once_and_lets_one_call_try(
     before = server.connections
     found, took = outcome(client, question)
     assert isinstance(found, BreakerOpen)
-    assert took < 0.05
+    assert took < SLACK
     assert server.connections == before
     well.set()
     time.sleep(1.05)
@@ -143,7 +143,7 @@ def test_many_are_asked_side_by_side_and_no_more_than_may_be(
     asked = [Request("/embed", {"inputs": [str(n)]}, lambda answer: answer) for n in range(16)]
     start = time.monotonic()
     found = client.ask(asked)
-    assert time.monotonic() - start < 1.2  # 16 × 0.15 one after the other
+    assert time.monotonic() - start < 1.8  # 16 × 0.15 one after the other
     assert not any(isinstance(one, RemoteError) for one in found)
     assert len({json.dumps(one) for one in found}) == 16
     assert fake_server.seen.most_at_once <= 8
@@ -158,11 +158,11 @@ def test_a_slow_answer_does_not_cost_those_that_had_arrived(
     def script(sock: socket.socket, number: int) -> None:
         body = read_request(sock)
         if b"slow" in body:
-            time.sleep(0.6)
+            time.sleep(1.6)
         sock.sendall(GOOD)
 
     slow: Question = Request("/embed", {"inputs": ["slow"]}, lambda answer: answer)
-    found = client_of(serving(script).url, seconds=0.3).ask([slow, *[question] * 5])
+    found = client_of(serving(script).url, seconds=1.0).ask([slow, *[question] * 5])
     assert isinstance(found[0], RemoteTimeout)
     assert found[1:] == [[[1.0]]] * 5
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from models.contracts import EncoderModel, GeneratorModel, RerankerModel
-from models.generator import GenerateItem, is_ill, last_sentence
+from models.generator import GenerateItem
+from models.reply_text import is_ill, last_sentence
 from models.runtimes.remote import Dialect, Endpoint, RemoteEncoder, RemoteGenerator, RemoteReranker
 from models.sampling import Sampling
 from tests.models.remote.served import LocalModels, ServedModels

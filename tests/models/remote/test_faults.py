@@ -28,7 +28,7 @@ Serving = Callable[[Script], RawServer]
 Asking = Callable[..., Client]
 Question = Request[object]
 
-SLACK = 0.3  # seconds past a deadline that a loaded test machine may take
+SLACK = 0.75  # seconds past a deadline that a loaded test machine may take
 GOOD = http("200 OK", [[1.0]])
 
 
@@ -62,7 +62,7 @@ def test_a_host_that_does_not_exist(client_of: Asking, question: Question) -> No
 def test_a_service_that_never_answers(
     serving: Serving, client_of: Asking, question: Question
 ) -> None:
-    server = serving(lambda sock, number: sock.recv(1 << 20) and time.sleep(1.0))
+    server = serving(lambda sock, number: sock.recv(1 << 20) and time.sleep(1.5))
     found, took = outcome(client_of(server.url, seconds=0.2), question)
     assert isinstance(found, RemoteTimeout)
     assert 0.19 < took < 0.2 + SLACK

@@ -75,14 +75,12 @@ def main() -> None:
     vectors = [lanes[0].call(encoder.run, texts).value for _ in range(10)]
     scores = [lanes[1].call(reranker.run, slate).value for _ in range(10)]
     replies, seconds, ran = ticks.during(lambda: lanes[2].call(generator.run, wanted).value)
-    together, joint, _ = ticks.during(
-        lambda: gevent.joinall(
-            [
-                gevent.spawn(lanes[0].call, encoder.run, texts),
-                gevent.spawn(lanes[1].call, reranker.run, slate),
-                gevent.spawn(lanes[2].call, generator.run, wanted[:2]),
-            ]
-        )
+    together = gevent.joinall(
+        [
+            gevent.spawn(lanes[0].call, encoder.run, texts),
+            gevent.spawn(lanes[1].call, reranker.run, slate),
+            gevent.spawn(lanes[2].call, generator.run, wanted[:2]),
+        ]
     )
     late, late_seconds, _ = ticks.during(lambda: lanes[2].call(hurried.run, wanted[:1]))
     seen = {
@@ -92,7 +90,6 @@ def main() -> None:
         "seconds": seconds,
         "ran": ran,
         "together": [job.value.ok for job in together],
-        "joint": joint,
         "late": failure(late),
         "late_seconds": late_seconds,
         "dead": failure(lanes[0].call(dead.run, texts)),
