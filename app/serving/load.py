@@ -34,7 +34,7 @@ RISE_HEADROOM = 0.88  # share of a limit that the next higher rung may use
 FULLEST = 0.95  # of the cores' time that may be planned; at 1 the queue never drains
 ADMITTED = 0.75  # share of the limit that the work before a new request may fill
 BACKGROUND = 0.5  # of that, for what nobody waits for
-SURE = 0.85  # of the gather limit that one request may be predicted to fill: batches vary
+SURE = 0.85  # of a limit that one request may be predicted to fill: batches vary
 BESIDE = 0.75  # of the cores' time, at most, that later requests are reckoned to take meanwhile
 _BATCH = 8  # requests that share a batch where no budget says how many
 _RETRY_MIN, _RETRY_MAX = 1.0, 4.0  # seconds, before jitter
@@ -248,9 +248,10 @@ def _in_time(plan: Plan, load: Load, limits: Limits) -> bool:
     # Those who come later embed and rank beside this one while it waits to be generated.
     beside = load.rate * demand(plans(limits)[0], load, limits).own
     gathered = (load.ahead + asked.alone - asked.rank) / (1.0 - min(BESIDE, beside))
+    allowed = SURE * load.trim
     return (
-        gathered <= SURE * load.trim * limits.gather_seconds
-        and load.ahead + asked.alone <= load.trim * limits.reply_seconds
+        gathered <= allowed * limits.gather_seconds
+        and gathered + asked.rank <= allowed * limits.reply_seconds
     )
 
 
