@@ -13,8 +13,9 @@ def main() -> int:
     """Dispatch to the benchmark that is named first."""
     if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
         print("usage: ./scripts/bench NAME [options]   (NAME --help says more)\n")
+        width = max(map(len, NAMES))
         for name, what in NAMES.items():
-            print(f"  {name:<11} {what}")
+            print(f"  {name:<{width}}  {what}")
         return 0 if sys.argv[1:] in (["--help"], ["-h"]) else 2
     name = sys.argv.pop(1)
     sys.argv[0] = f"scripts/bench {name}"

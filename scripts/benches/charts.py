@@ -25,7 +25,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. `limit` is drawn as a broken line across, with its label."""
+    """One pair of axes.
+
+    `limit` is drawn as a broken line across, with its label; `from_zero` starts the y axis there.
+    """
 
     x_label: str
     y_label: str
@@ -34,6 +37,7 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     limit: tuple[str, float] | None = None
+    from_zero: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ def page(figures: Path, root: Path) -> str:
     """The whole page. `figures` holds NAME.json of each bench, `root` the pictures."""
     measured, missing = [], []
     for name, module in names.benches():
+        if isinstance(module, ImportError):
+            missing.append(f"- `./scripts/bench {name}`: {module}")
+            continue
         path = figures / f"{name}.json"
         result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         reason = result.get("absent") or (None if result else _NO_FIGURES)

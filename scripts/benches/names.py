@@ -20,9 +20,11 @@ NAMES = {
     "ladder-cpu": "BERT-base on one thread a worker, rung by rung to ours",
     "ladder-gpu": "BERT-base from 128 tokens with a slow tokenizer, rung by rung to ours",
     "tokenize": "slow and fast tokenizers, one text at a time and batched",
+    "cores": "three models on few cores: free threads or turns, coalesced or one by one",
     "retrieval": "FAISS kinds at 10⁴…10⁷ vectors: build, bytes, latency, recall@10",
     "peers": "install what the benches compare with, in environments of their own",
     "quality": "each runtime and precision: agreement with torch fp32, and speed",
+    "plots": "draw the pictures of the figures that the others saved",
     "docs": "write docs/benchmarks.md from the figures of the others",
 }
 
@@ -36,8 +38,13 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f"scripts.benches.{name.replace('-', '_')}")
 
 
-def benches() -> Iterator[tuple[str, ModuleType]]:
-    """The benches that measure something, in the order of NAMES."""
+def benches() -> Iterator[tuple[str, ModuleType | ImportError]]:
+    """The benches that measure something, in the order of NAMES; or why one cannot be had here."""
     for name in NAMES:
-        if hasattr(found := module(name), "TITLE"):
+        try:
+            found = module(name)
+        except ImportError as error:
+            yield name, error
+            continue
+        if hasattr(found, "TITLE"):
             yield name, found

@@ -106,10 +106,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 rows = staircase.climb(up[name], stairs, options.objective_ms / 1e3, number + 1)
                 climbs[name].append(rows)
         recoveries = {
-            f"{tries} tries": [
-                storm(up[CONTROL], found["rate"], tries, options) for _ in range(options.storms)
-            ]
-            for tries in (1, 5)
+            who: [storm(up[CONTROL], found["rate"], tries, options) for _ in range(options.storms)]
+            for who, tries in (("nobody comes back", 1), ("the refused come back, 5 tries", 5))
             if CONTROL in up
         }
     gain = json.loads(GAIN.read_text(encoding="utf-8")) if GAIN.is_file() else None

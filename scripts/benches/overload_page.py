@@ -76,7 +76,7 @@ def goals(result: dict[str, Any]) -> Iterator[str]:
         )
     for who, seconds in result["recovery_seconds"].items():
         well = all(s is not None and s <= RECOVERY_SECONDS for s in seconds)
-        yield _goal(f"recovery with {who}", _seconds(seconds), well, f"{RECOVERY_SECONDS:g} s")
+        yield _goal(f"recovery, {who}", _seconds(seconds), well, f"{RECOVERY_SECONDS:g} s")
 
 
 def gain_ratios(every: dict[str, Steps]) -> dict[str, float]:
@@ -100,7 +100,7 @@ def charts(result: dict[str, Any]) -> list[Chart]:
             Series(name, [float(m) for m in steps], [row[key] for row in steps.values()])
             for name, steps in every.items()
         ]
-        return Panel("offered load, × C₁₀", label, lines, log_x=True, **more)
+        return Panel("offered load, × C₁₀", label, lines, log_x=True, from_zero=True, **more)
 
     panels = [
         panel(
@@ -144,7 +144,7 @@ def _compare(every: dict[str, Steps], key: str, digits: int) -> str:
 def _recoveries(found: dict[str, list[float | None]]) -> str:
     if not any(found.values()):
         return ""
-    lines = [f"- with {who}: {_seconds(seconds)}" for who, seconds in found.items() if seconds]
+    lines = [f"- {who}: {_seconds(seconds)}" for who, seconds in found.items() if seconds]
     return "Seconds until all is well after a sudden end of ten times C₁₀:\n\n" + "\n".join(lines)
 
 

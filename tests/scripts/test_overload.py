@@ -172,7 +172,7 @@ def test_goals_are_judged_by_the_worst_step() -> None:
         "p95 of the answered, worst step",
         "goodput at the peak by its best",
         "Σ gain(N) by that of the best fixed N, worst step",
-        "recovery with 5 tries",
+        "recovery, 5 tries",
     ]
 
 
