@@ -165,7 +165,7 @@ def _write_tables(
 def _open_table(path: Path, manifest: IndexManifest) -> Table:
     try:
         opened = table.load(path, manifest.kinds[path.name])
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, ValueError) as error:
         raise IndexMismatch(f"{path} does not open ({error}): run {COMMAND}") from error
     if opened.dimension != manifest.dimension:
         raise IndexMismatch(f"{path} has rows of {opened.dimension} numbers: run {COMMAND}")

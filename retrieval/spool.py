@@ -34,6 +34,8 @@ class Spool:
 
     def append(self, rows: Vectors) -> None:
         """Keep (n, dimension) rows. Raises ValueError when they are too many or too long."""
+        if self.size + len(rows) > self._capacity:
+            raise ValueError(f"the spool was made for {self._capacity} rows")
         if self._rows is None:
             shape = (self._capacity, rows.shape[1])
             self._rows = np.memmap(self._path, dtype=np.float32, mode="w+", shape=shape)

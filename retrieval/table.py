@@ -5,6 +5,7 @@ With `retrieval.lists`, all that speaks to FAISS.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,8 +114,7 @@ def has_gpu() -> bool:
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     before = faiss.omp_get_max_threads()
-    if count:
-        faiss.omp_set_num_threads(count)
+    faiss.omp_set_num_threads(count or len(os.sched_getaffinity(0)))
     try:
         yield
     finally:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from retrieval import kinds
 from retrieval.corpus import Corpus, Entry
 from retrieval.index import IndexMismatch, build_index, open_index
 from retrieval.lists import Vectors
@@ -94,3 +96,94 @@ def test_a_rebuild_replaces_and_reports_progress(folder: Path) -> None:
     assert open_index(folder, CORPUS, "enc-2").manifest.encoder == "enc-2"
     assert seen[-1] == (9, 9)
     assert [p.name for p in folder.parent.iterdir()] == ["index"], "nothing is left behind"
+
+
+MANY = corpus_of(
+    *(
+        Entry(f"e{i}", "t", "f", "k", (f"says {i} and {i % 7}", f"asks {i}"), (f"answer {i}",))
+        for i in range(600)
+    )
+)
+
+
+@pytest.fixture
+def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """600 replies are a graph's, 1,200 contexts are lists'."""
+    monkeypatch.setattr(kinds, "FLAT_ROWS", 500)
+    monkeypatch.setattr(kinds, "GRAPH_ROWS", 1_000)
+    monkeypatch.setattr(kinds, "lists_for", lambda rows: 32)
+    monkeypatch.setattr(kinds, "probes_for", lambda lists: 24)
+
+
+@pytest.mark.usefixtures("small_bounds")
+def test_each_part_is_of_the_kind_of_its_size(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    manifest = build_index(folder, MANY, embed, "enc-1", threads=1)
+    assert [kind.name for kind in manifest.kinds.values()] == ["ivf", "hnsw"]
+    opened = open_index(folder, MANY, "enc-1")
+    assert opened.manifest == manifest
+    assert opened.contexts.kind.search == "quantizer_efSearch=24,nprobe=24,k_factor_rf=30"
+    retriever = Retriever(MANY, opened)
+    for i in (0, 299, 599):
+        hit = retriever.search(embed([f"says {i} and {i % 7}"])[0], 3)[0]
+        assert (hit.entry_id, hit.text, hit.reply) == (f"e{i}", f"answer {i}", 0)
+        np.testing.assert_allclose(hit.vector, embed([hit.text])[0], atol=1e-6)
+
+
+@pytest.mark.usefixtures("small_bounds")
+def test_an_index_keeps_its_kind_when_the_bounds_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_index(tmp_path / "index", MANY, embed, "enc-1", threads=1)
+    monkeypatch.setattr(kinds, "FLAT_ROWS", 10_000)
+    assert open_index(tmp_path / "index", MANY, "enc-1").replies.kind == kinds.HNSW
+
+
+def altered(folder: Path, **fields: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_it_refuses_a_manifest_that_says_something_else_than_the_files(folder: Path) -> None:
+    altered(folder, dimension=32)
+    with pytest.raises(IndexMismatch, match="rows of 64 numbers"):
+        open_index(folder, CORPUS, "enc-1")
+    fewer = Corpus((TEA, DOG), CORPUS.sha256)
+    altered(folder, dimension=DIMENSION)
+    with pytest.raises(IndexMismatch, match="holds 4 contexts, the corpus 3"):
+        open_index(folder, fewer, "enc-1")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"contexts.faiss": {"name": "flat", "factory": "Flat", "search": "nprobe=3"}},
+        {"contexts.faiss": {"name": "flat", "factory": "Flat", "search": "nprobe=many"}},
+        {"contexts.faiss": {"name": "flat", "factory": "Flat", "colour": "red"}},
+        {"contexts.faiss": {"name": "ivf", "factory": "IVF8,SQ8", "lists": 8}},
+        [],
+    ],
+)
+def test_it_refuses_kinds_that_are_not_those_of_the_files(folder: Path, found: object) -> None:
+    altered(folder, kinds=found)
+    with pytest.raises(IndexMismatch, match=r"run scripts/build_index|cannot be read"):
+        open_index(folder, CORPUS, "enc-1")
+
+
+def test_it_refuses_a_manifest_without_kinds(folder: Path) -> None:
+    raw = json.loads((folder / "manifest.json").read_text())
+    del raw["kinds"]
+    (folder / "manifest.json").write_text(json.dumps(raw))
+    with pytest.raises(IndexMismatch, match="cannot be read"):
+        open_index(folder, CORPUS, "enc-1")
+
+
+def test_a_build_that_fails_leaves_the_old_index_and_nothing_else(folder: Path) -> None:
+    def fails(texts: Sequence[str]) -> Vectors:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        build_index(folder, corpus_of(TEA), fails, "enc-2")
+    assert open_index(folder, CORPUS, "enc-1").manifest.encoder == "enc-1"
+    assert [p.name for p in folder.parent.iterdir()] == ["index"]
