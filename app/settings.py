@@ -58,10 +58,13 @@ class Settings(BaseSettings):
     top_k: int = Field(default=40, ge=0, le=1_000)
 
     # Models behind HTTP: where generator, reranker or encoder is an http(s) URL
-    remote_key: str = Field(default="", repr=False)  # sent as a Bearer token
+    generator_key: str = Field(default="", repr=False)  # sent as a Bearer token, to each its own
+    reranker_key: str = Field(default="", repr=False)
+    encoder_key: str = Field(default="", repr=False)
     remote_model: str = ""  # of the generator's service; empty: the one that it has
     remote_form: Literal["completions", "chat"] = "completions"
     remote_extensions: bool = False  # it takes vLLM's top_k and repetition_penalty
+    remote_logprobs: bool = True  # it gives log-probabilities; logprob_min screens by them
     remote_version: str = ""  # of the encoder's and reranker's weights, where it tells none
     remote_timeout_ms: Milliseconds = 400
 

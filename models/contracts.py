@@ -91,6 +91,10 @@ class EncoderModel(Protocol):
         """In words what it runs on, and why."""
 
     @property
+    def local(self) -> bool:
+        """Whether it takes this machine's cores; False where a service computes it."""
+
+    @property
     def version(self) -> str:
         """Names the weights; vectors of different versions are not compared."""
 
@@ -119,6 +123,10 @@ class RerankerModel(Protocol):
         """In words what it runs on, and why."""
 
     @property
+    def local(self) -> bool:
+        """Whether it takes this machine's cores; False where a service computes it."""
+
+    @property
     def version(self) -> str:
         """Names the weights and the calibration."""
 
@@ -144,6 +152,10 @@ class GeneratorModel(Protocol):
     @property
     def runtime(self) -> str:
         """In words what it runs on, and why."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it takes this machine's cores; False where a service computes it."""
 
     @property
     def version(self) -> str:

@@ -72,6 +72,8 @@ class Encoder:
     In fp32 the vectors equal those of sentence-transformers with the same base.
     """
 
+    local = True
+
     def __init__(
         self, tokens: WordPiece, network: EncoderNetwork, version: str, runtime: str = "given"
     ) -> None:

@@ -80,6 +80,8 @@ class GenerateResult:
 class Generator:
     """A GPT-2 (or DialoGPT) checkpoint ready to generate."""
 
+    local = True
+
     def __init__(
         self, network: Gpt2Runtime, tokenizer: Any, version: str, runtime: str = "given"
     ) -> None:

@@ -79,6 +79,8 @@ class Reranker:
     Pure: no threads, queues or clocks; items of different requests may be mixed freely.
     """
 
+    local = True
+
     def __init__(
         self,
         network: RerankNetwork,

@@ -14,14 +14,21 @@ from numpy.typing import NDArray
 
 from app.serving.batcher import Backlog, Batcher, BatchReport
 from app.serving.cache import Recall, ScoreCodec, VectorCodec
-from app.serving.cores import Concurrency, concurrency_for
+from app.serving.cores import Concurrency, Free, concurrency_for
 from app.serving.load import ENCODER, GENERATOR, RERANKER
 from app.serving.loading import Models
 from app.serving.policies import policy_for
 from app.serving.queue import Budget
 from app.settings import Settings
 from app.telemetry import Metrics
-from models.contracts import EncodeItem, GeneratorModel, RerankItem, RerankResult
+from models.contracts import (
+    EncodeItem,
+    EncoderModel,
+    GeneratorModel,
+    RerankerModel,
+    RerankItem,
+    RerankResult,
+)
 from models.generator import GenerateItem, GenerateResult
 from models.runtimes.hardware import choose_device
 
@@ -102,7 +109,7 @@ class Lanes:
         self.scores = Recall(RERANKER, ScoreCodec(), half, metrics)
         self.encode: Batcher[EncodeItem, Vector] = Batcher(
             ENCODER,
-            self.vectors.over(in_turn(self._cores, ENCODER, models.encoder.run)),
+            self.vectors.over(in_turn(self._sharing(models.encoder), ENCODER, models.encoder.run)),
             BUDGETS[ENCODER],
             lambda item: item.length,
             metrics,
@@ -112,7 +119,11 @@ class Lanes:
         )
         self.rerank: Batcher[RerankSlate, list[RerankResult]] = Batcher(
             RERANKER,
-            slates(self.scores.over(in_turn(self._cores, RERANKER, models.reranker.run))),
+            slates(
+                self.scores.over(
+                    in_turn(self._sharing(models.reranker), RERANKER, models.reranker.run)
+                )
+            ),
             BUDGETS[RERANKER],
             lambda slate: sum(item.length for item in slate),
             metrics,
@@ -125,7 +136,7 @@ class Lanes:
         if models.generator is not None:
             self.generate = Batcher(
                 GENERATOR,
-                step_by_step(self._cores, models.generator),
+                step_by_step(self._sharing(models.generator), models.generator),
                 BUDGETS[GENERATOR],
                 models.generator.cost,
                 metrics,
@@ -143,6 +154,10 @@ class Lanes:
         self._cores.close()
         for batcher in self._all():
             batcher.close()
+
+    def _sharing(self, model: EncoderModel | RerankerModel | GeneratorModel) -> Concurrency:
+        """A model that is computed elsewhere must not keep the cores while it waits."""
+        return self._cores if model.local else Free()
 
     def _all(self) -> list[Batcher[Any, Any]]:
         lanes: list[Batcher[Any, Any]] = [self.encode, self.rerank]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 
@@ -29,6 +29,8 @@ from models.runtimes.remote import (
 from retrieval.retriever import Retriever
 
 _LINE_CHARS = 300
+Remote = TypeVar("Remote", RemoteEncoder, RemoteReranker, RemoteGenerator)
+
 # RuntimeError is torch's: no such device, tensors that do not fit, no memory.
 _LOAD_ERRORS = (ModelFileError, SafetensorError, OSError, ValueError, LookupError, RuntimeError)
 
@@ -92,26 +94,29 @@ def threads_for(settings: Settings) -> int:
 
 def _encoder(settings: Settings) -> EncoderModel:
     if _is_url(settings.encoder):
-        return RemoteEncoder.connect(
-            _endpoint(settings, settings.encoder), version=settings.remote_version
-        )
+        endpoint = _endpoint(settings, settings.encoder, settings.encoder_key)
+        return _awake(RemoteEncoder.connect(endpoint, version=settings.remote_version))
     return Encoder.load(settings.encoder or "auto", **_local(settings))
 
 
 def _reranker(settings: Settings, encoder: EncoderModel) -> RerankerModel:
     if _is_url(settings.reranker):
-        return RemoteReranker.connect(
-            _endpoint(settings, settings.reranker), version=settings.remote_version
-        )
+        endpoint = _endpoint(settings, settings.reranker, settings.reranker_key)
+        return _awake(RemoteReranker.connect(endpoint, version=settings.remote_version))
     base = _base_of_reranker(settings, encoder)
     return Reranker.load(settings.reranker_path, base=base, **_local(settings))
 
 
 def _generator(settings: Settings) -> GeneratorModel:
     if _is_url(settings.generator):
-        dialect = Dialect(form=settings.remote_form, extensions=settings.remote_extensions)
-        endpoint = _endpoint(settings, settings.generator)
-        return RemoteGenerator.connect(endpoint, model=settings.remote_model, dialect=dialect)
+        dialect = Dialect(
+            form=settings.remote_form,
+            extensions=settings.remote_extensions,
+            logprobs=settings.remote_logprobs,
+        )
+        endpoint = _endpoint(settings, settings.generator, settings.generator_key)
+        model = settings.remote_model
+        return _awake(RemoteGenerator.connect(endpoint, model=model, dialect=dialect))
     options = _local(settings)
     del options["cache"]
     if settings.dtype == "int8":  # its products are too small to gain by it
@@ -141,8 +146,15 @@ def _is_url(name: str) -> bool:
     return name.startswith(("http://", "https://"))
 
 
-def _endpoint(settings: Settings, url: str) -> Endpoint:
-    return Endpoint(url, key=settings.remote_key, seconds=settings.remote_timeout_ms / 1000)
+def _endpoint(settings: Settings, url: str, key: str) -> Endpoint:
+    return Endpoint(url, key=key, seconds=settings.remote_timeout_ms / 1000)
+
+
+def _awake(model: Remote) -> Remote:
+    """The first answer may take long; whose thread asks later opens connections of its own."""
+    model.warm()
+    model.close()
+    return model
 
 
 def _base_of_reranker(settings: Settings, encoder: EncoderModel) -> str:

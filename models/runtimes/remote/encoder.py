@@ -39,6 +39,8 @@ class RemoteEncodeItem(EncodeItem):
 class RemoteEncoder:
     """Texts to unit vectors, computed elsewhere."""
 
+    local = False
+
     def __init__(
         self, client: Client, *, version: str, dimension: int, texts_most: int = TEXTS_MOST
     ) -> None:

@@ -47,6 +47,8 @@ class Dialect:
 class RemoteGenerator:
     """Candidates for a reply, sampled elsewhere; ids are code points of the conversation."""
 
+    local = False
+
     def __init__(
         self,
         client: Client,

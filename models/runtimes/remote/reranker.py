@@ -27,6 +27,8 @@ _NEWLINE = ord("\n")
 class RemoteReranker:
     """Contexts and responses to scores, computed elsewhere."""
 
+    local = False
+
     heads: tuple[str, ...] = ()
 
     def __init__(
