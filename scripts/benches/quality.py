@@ -32,6 +32,7 @@ def _bert(options: argparse.Namespace) -> dict[str, Any]:
         slates=options.slates,
         timed=options.timed,
         threads=tuple(options.threads),
+        sides=tuple(s for s in quality_bert.SIDES if not options.only or s[0] in options.only),
     )
     return quality_bert.measure(setup)
 
@@ -51,7 +52,10 @@ def main() -> int:
     parser.add_argument("--slates", type=int, default=240)
     parser.add_argument("--timed", type=int, default=15, help="slates that are timed, 5 or more")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--only", nargs="+", help="runtimes; torch is always among them")
     options = parser.parse_args()
+    if options.only:
+        options.only.append("torch")
     result: dict[str, Any] = {"machine": report.machine(), "parts": {}}
     for name in options.parts or PARTS:
         result["parts"][name] = PARTS[name].measure(options)
