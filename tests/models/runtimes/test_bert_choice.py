@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -103,3 +108,41 @@ def test_what_cannot_be_is_refused(
 def test_only_torch_is_compiled() -> None:
     with pytest.raises(ValueError, match=r"not compiled by torch\.compile"):
         Opening(Choice("openvino", "cpu", "fp32", ""), compiled=True)
+
+
+ALONE = """
+import sys
+
+class Nowhere:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {forbidden}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Nowhere())
+from models.runtimes import choice
+installed = choice._installed
+choice._installed = lambda name: name not in {forbidden} and installed(name)
+from models.encoder import Encoder
+from models.reranker import Reranker
+encoder = Encoder.load(device="cpu", dtype="fp32", threads=1)
+reranker = Reranker.load("artifacts/reranker", device="cpu", dtype="fp32", threads=1)
+assert encoder.encode(["hello"]).shape == (1, encoder.dimension)
+assert len(reranker.run(reranker.prepare(["hello"], ["hi", "no"]))) == 2
+print(encoder.runtime)
+"""
+
+
+def test_torch_needs_no_server_and_no_other_runtime() -> None:
+    """A GPU machine may have torch and transformers alone."""
+    forbidden = {"flask", "gevent", "redis", "faiss", "openvino", "onnx", "onnxruntime", "nncf"}
+    ran = subprocess.run(
+        [sys.executable, "-c", ALONE.replace("{forbidden}", repr(forbidden))],
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("torch fp32 on cpu (openvino is not installed")
