@@ -74,12 +74,12 @@ class Child:
         """Its process id."""
         return self._process.pid
 
-    def call(self, verb: str, seconds: float = 600.0, **arguments: Any) -> Any:
-        """Ask and wait for the answer. Raises ChildError."""
+    def call(self, verb: str, limit: float = 600.0, /, **arguments: Any) -> Any:
+        """Ask and wait for the answer, `limit` seconds at most. Raises ChildError."""
         self.send(verb, **arguments)
-        return self.receive(seconds)
+        return self.receive(limit)
 
-    def send(self, verb: str, **arguments: Any) -> None:
+    def send(self, verb: str, /, **arguments: Any) -> None:
         """Ask; `receive` waits for the answer, so that several children can work at once."""
         assert self._process.stdin is not None
         try:
@@ -143,8 +143,8 @@ def serve(handlers: Mapping[str, Handler]) -> None:
         answers.flush()
 
 
-def call_all(children: Sequence[Child], verb: str, seconds: float, **arguments: Any) -> list[Any]:
+def call_all(children: Sequence[Child], verb: str, limit: float, /, **arguments: Any) -> list[Any]:
     """Ask all at once; their answers in order."""
     for child in children:
         child.send(verb, **arguments)
-    return [child.receive(seconds) for child in children]
+    return [child.receive(limit) for child in children]

@@ -7,6 +7,8 @@ openvino_genai accepts needs optimum-intel: both are made in the environment `op
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -39,9 +41,9 @@ def network_of(model: str, format_: str, calibration: Sequence[Any]) -> Path:
     plain = _once(NETWORKS / f"{stem}-1", lambda folder: _export_classifier(source, folder))
     if format_ != "int8":
         return plain / "model.xml"
-    return _once(NETWORKS / f"{stem}-int8-1", lambda f: _quantise(model, plain, f, calibration)) / (
-        "model.xml"
-    )
+    texts = json.dumps(list(calibration[:CALIBRATION])).encode()
+    fitted = NETWORKS / f"{stem}-int8-{hashlib.sha256(texts).hexdigest()[:8]}-1"
+    return _once(fitted, lambda folder: _quantise(model, plain, folder, calibration)) / "model.xml"
 
 
 def gpt2_of(model: str) -> Path:

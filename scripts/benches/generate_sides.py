@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from models.generator import GenerateItem, Generator
+from models.runtimes.choice import choose
 from models.runtimes.gpt2 import Gpt2Runtime, make_runtime
 from models.sampling import Sampling
 from scripts.benches import exports, standins
@@ -141,9 +142,8 @@ class Ours:
     def __init__(self, task: Task, runtime: str, dtype: str) -> None:
         self._task = task
         try:
-            self._runtime: Gpt2Runtime = make_runtime(
-                task.model, runtime, device=task.device, dtype=dtype, threads=task.threads
-            )
+            choice = choose(runtime, task.device, dtype)
+            self._runtime: Gpt2Runtime = make_runtime(task.model, choice, threads=task.threads)
         except ValueError as error:
             raise Absent(str(error)) from None
         self._generator = Generator(self._runtime, task.tokenizer, "bench")
