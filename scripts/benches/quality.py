@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.benches import quality_bert, report, service
+from scripts.benches import quality_bert, quality_gpt2, report, service
 
 TITLE = "Runtimes: quality and speed"
 
@@ -40,6 +40,7 @@ def _bert(options: argparse.Namespace) -> dict[str, Any]:
 # Each part stands alone: it is measured, saved and shown under its name.
 PARTS: Mapping[str, Part] = {
     "bert": Part("Encoder and reranker", _bert, quality_bert.show),
+    "gpt2": Part("Generator", quality_gpt2.measure, quality_gpt2.show),
 }
 
 
