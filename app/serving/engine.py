@@ -98,12 +98,17 @@ class Engine:
         _say(f"models ready in {time.monotonic() - start:.1f} s")
         return engine
 
-    def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:
-        """Unit vectors (dimension,) of texts, in order."""
+    def embed(
+        self, texts: Sequence[str], deadline: float, *, background: bool = False
+    ) -> Pending[list[Vector]]:
+        """Unit vectors (dimension,) of texts, in order.
+
+        `background`, here and below: nobody waits for it; what somebody waits for goes first.
+        """
         items = self._models.encoder.prepare(texts)
         known = self._lanes.vectors.known(items)
         try:
-            ticket = self._lanes.encode.submit(unknown(items, known), deadline)
+            ticket = self._lanes.encode.submit(unknown(items, known), deadline, int(background))
         except KindredError as error:
             return Pending.failed(error)
 
@@ -129,6 +134,7 @@ class Engine:
         seed: int,
         deadline: float,
         max_new_tokens: int | None = None,
+        background: bool = False,
     ) -> Pending[list[Generation]]:
         """At most `n` distinct candidates for what to say after `turns` (oldest first)."""
         generator, lane = self._models.generator, self._lanes.generate
@@ -142,7 +148,7 @@ class Engine:
                 max_new_tokens or self._settings.new_tokens,
                 self._sampling,
             )
-            ticket = lane.submit([item], deadline)
+            ticket = lane.submit([item], deadline, int(background))
         except ValueError as error:  # no turn has text that can be seen
             self._metrics.failures.labels("generator_input").inc()
             return Pending.failed(_because(error))
@@ -163,7 +169,13 @@ class Engine:
         return Pending(finish, ticket.cancel)
 
     def score(
-        self, turns: Sequence[str], responses: Sequence[str], facts: Sequence[str], deadline: float
+        self,
+        turns: Sequence[str],
+        responses: Sequence[str],
+        facts: Sequence[str],
+        deadline: float,
+        *,
+        background: bool = False,
     ) -> Pending[list[RerankResult | None]]:
         """A score for each response after `turns`; None where it is late, failed or no number."""
         worded = [i for i, response in enumerate(responses) if normalise(response)]
@@ -185,7 +197,7 @@ class Engine:
             self._control.missed()
             return Pending.of(scores)
         try:
-            ticket = self._lanes.rerank.submit([missing], deadline)
+            ticket = self._lanes.rerank.submit([missing], deadline, int(background))
         except Overloaded:  # counted by the batcher
             return Pending.of(scores)
 

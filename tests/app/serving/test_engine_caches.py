@@ -1,4 +1,4 @@
-"""The engine with its caches and its policies: fewer items for the models, the same answers."""
+"""The engine's caches, policies and priorities: fewer items for the models, the same answers."""
 
 from __future__ import annotations
 
@@ -158,3 +158,30 @@ def test_the_answers_do_not_depend_on_how_they_were_batched(
     if batching == "single":
         items = ran(metrics, "encoder")
         assert items == sample(metrics, "kindred_batch_items_count", model="encoder")
+
+
+def test_what_somebody_waits_for_goes_before_the_background(
+    open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(batching="single")
+    execution = engine._lanes.rerank._execution
+    real, seen = execution._run, []
+
+    def slow(batch: Sequence[Any]) -> Sequence[Any]:
+        seen.append(len(batch[0]))
+        time.sleep(0.03)
+        return real(list(batch))
+
+    monkeypatch.setattr(execution, "_run", slow)
+    running = engine.score(TURNS, REPLIES[:1], [], soon())
+    gevent.sleep(0.005)
+    later = engine.score(TURNS, REPLIES[:2], [], soon(30), background=True)
+    sooner = engine.score(TURNS, REPLIES, [], soon(60))
+    assert all(running.wait())
+    assert all(sooner.wait())
+    assert all(later.wait())
+    assert seen == [1, 3, 2]
+    texts = engine.embed(REPLIES, soon(), background=True)
+    said = engine.generate(TURNS, [], n=2, seed=1, deadline=soon(), background=True)
+    assert len(texts.wait()) == 3
+    assert said.wait() == engine.generate(TURNS, [], n=2, seed=1, deadline=soon()).wait()
