@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from app.errors import DeadlineExceeded, ModelFailure, Overloaded
 from app.serving.batcher import Batcher
+from app.serving.policies import POLICIES
 from app.serving.queue import Budget
 from app.serving.ticket import Outcome, Ticket
 from app.telemetry import Metrics
@@ -61,6 +62,8 @@ class Schedule:
     call_ms: int
     poison: str
     closes_after: int | None  # arrivals
+    policy: str = "coalesce"
+    allowed: int | None = None  # tokens that the guard allows a batch
 
 
 arrivals = st.builds(
@@ -83,6 +86,8 @@ schedules = st.builds(
     call_ms=st.integers(0, 3),
     poison=st.sampled_from(sorted(FAILURES)),
     closes_after=st.none() | st.integers(0, 10),
+    policy=st.sampled_from(["coalesce", "coalesce", "single"]),
+    allowed=st.sampled_from([None, None, -1, 1, 20, 45, 1_000]),
 )
 
 
@@ -123,8 +128,16 @@ class Run:
     def of(cls, schedule: Schedule) -> Run:
         model = Model(schedule)
         metrics = Metrics(CollectorRegistry())
+        allowed = schedule.allowed
         batcher: Batcher[Work, int] = Batcher(
-            "toy", model.run, BUDGET, lambda work: work.length, metrics, capacity=CAPACITY
+            "toy",
+            model.run,
+            BUDGET,
+            lambda work: work.length,
+            metrics,
+            capacity=CAPACITY,
+            policy=POLICIES[schedule.policy],
+            allowance=None if allowed is None else lambda slack: allowed,
         )
         return cls(schedule, model, batcher)
 
@@ -215,10 +228,13 @@ def judge(schedule: Schedule, arrival: Arrival, work: Work, outcome: Outcome[int
 def check_batches(run: Run) -> None:
     works = {w.name: (w, d) for _, ws, _, d in run.accepted for w in ws}
     calls = Counter(work.name for batch in run.model.batches for work in batch)
+    schedule = run.schedule
+    items = 1 if schedule.policy == "single" else BUDGET.items
+    tokens = BUDGET.tokens if schedule.allowed is None else min(BUDGET.tokens, schedule.allowed)
     for batch in run.model.batches:
-        assert 1 <= len(batch) <= BUDGET.items
+        assert 1 <= len(batch) <= items
         longest = max(work.length for work in batch)
-        assert len(batch) == 1 or len(batch) * longest <= BUDGET.tokens
+        assert len(batch) == 1 or len(batch) * longest <= tokens
         assert all(work.name in works for work in batch)
     # Found by halves at the most: a batch of 6 is run again in at most 4 smaller parts.
     assert all(count <= 5 for count in calls.values())
