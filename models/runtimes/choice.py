@@ -57,8 +57,8 @@ def choose(runtime: str = "auto", device: str = "auto", dtype: str = "auto") -> 
     if dtype == "auto":
         dtype, reason = _dtype(runtime, where)
         reasons.append(reason)
-    if runtime == "openvino":
-        _check_openvino(dtype)
+    if runtime == "openvino" and not _able(dtype):
+        raise ValueError(f"OpenVINO has no {dtype} on this CPU")
     return Choice(runtime, str(where), dtype, "; ".join(reasons) or "as set")
 
 
@@ -71,6 +71,8 @@ def _runtime(device: torch.device, dtype: str) -> tuple[str, str]:
         return "torch", "openvino is not installed"
     if dtype == "int8" and not _installed("nncf"):
         return "torch", "nncf, which makes int8 graphs for OpenVINO, is not installed"
+    if dtype != "auto" and not _able(dtype):
+        return "torch", f"OpenVINO has no {dtype} on this CPU"
     return "openvino", "the fastest on a CPU"
 
 
@@ -80,21 +82,18 @@ def _dtype(runtime: str, device: torch.device) -> tuple[str, str]:
             return "fp16", "half precision is fast there"
         return "fp32", "ONNX Runtime has no fast bf16 on a CPU"
     if runtime == "openvino":
-        from models.runtimes.openvino_bert import able
-
         for name in ("bf16", "fp16"):
-            if able(name):
+            if _able(name):
                 return name, f"this CPU multiplies {name}"
         return "fp32", "this CPU multiplies neither bf16 nor fp16"
     name = _NAMES[choose_dtype("auto", device)]
     return name, f"this {device.type} multiplies it fast"
 
 
-def _check_openvino(dtype: str) -> None:
+def _able(dtype: str) -> bool:
     from models.runtimes.openvino_bert import able
 
-    if not able(dtype):
-        raise ValueError(f"this CPU has no instructions for {dtype}")
+    return able(dtype)
 
 
 def _installed(package: str) -> bool:

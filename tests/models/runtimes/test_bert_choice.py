@@ -70,6 +70,12 @@ def test_int8_without_nncf_is_torchs(installed: set[str], cpu: set[str]) -> None
     assert choose(device="cpu", dtype="int8").runtime == "torch"
 
 
+def test_a_format_that_openvino_lacks_here_is_torchs(installed: set[str], cpu: set[str]) -> None:
+    found = choose(device="cpu", dtype="fp16")
+    assert (found.runtime, found.dtype) == ("torch", "fp16")
+    assert "no fp16" in found.why
+
+
 def test_cuda_is_torchs_half_precision(
     installed: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +100,7 @@ def test_what_is_named_is_kept(installed: set[str], cpu: set[str]) -> None:
         ("tensorrt", "auto", "runtime 'tensorrt' is not one of"),
         ("auto", "float8", "dtype 'float8' is not one of"),
         ("onnx", "auto", "needs the package onnxruntime"),
-        ("openvino", "fp16", "no instructions for fp16"),
+        ("openvino", "fp16", "OpenVINO has no fp16"),
     ],
 )
 def test_what_cannot_be_is_refused(
