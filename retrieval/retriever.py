@@ -53,17 +53,20 @@ class Retriever:
         """The `k` best replies for a context's unit vector (dimension,), best first."""
         likeness = self._context_likeness(vector, k)
         rows_of = [range(*self._first_reply[entry : entry + 2]) for entry in likeness]
-        rows = np.array([row for rows in rows_of for row in rows])
-        vectors = dict(zip(rows.tolist(), self._index.replies.rows(rows), strict=True))
-        scored: list[tuple[float, int]] = []
+        rows = [row for own in rows_of for row in own]
+        vectors = self._index.replies.rows(np.array(rows, dtype=np.int64))
+        reply_scores: list[float] = (vectors @ vector).tolist()
+        scored: list[tuple[float, int]] = []  # and its place in `rows`
+        place = 0
         for own, context_score in zip(rows_of, likeness.values(), strict=True):
-            ranked = sorted(((float(vectors[row] @ vector), row) for row in own), reverse=True)
+            places = range(place, place := place + len(own))
+            ranked = sorted(places, key=reply_scores.__getitem__, reverse=True)
             scored += [
-                (CONTEXT_WEIGHT * context_score + REPLY_WEIGHT * score, row)
-                for score, row in ranked[:_REPLIES_OF_ENTRY]
+                (CONTEXT_WEIGHT * context_score + REPLY_WEIGHT * reply_scores[at], at)
+                for at in ranked[:_REPLIES_OF_ENTRY]
             ]
         scored.sort(reverse=True)
-        return [self._hit(row, score, vectors[row]) for score, row in scored[:k]]
+        return [self._hit(rows[place], score, vectors[place]) for score, place in scored[:k]]
 
     def _context_likeness(self, vector: NDArray[np.float32], k: int) -> dict[int, float]:
         """Entry number → its best context's likeness, for entries found by either search."""
