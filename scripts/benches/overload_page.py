@@ -121,11 +121,14 @@ def _table(steps: Steps) -> str:
         [
             multiple,
             *(f"{row[key]:.1f}" for key in ("offered", "answered", "refused", "lost")),
-            *(_number(row[key], 0) for key in ("p50_ms", "p95_ms", "p99_ms", "refusal_p99_ms")),
-            _number(row["mean_n"], 1),
+            *(
+                report.number(row[key], 0)
+                for key in ("p50_ms", "p95_ms", "p99_ms", "refusal_p99_ms")
+            ),
+            report.number(row["mean_n"], 1),
             f"{row['degraded']:.1%}",
             f"{row['goodput']:.2f}",
-            _number(row["gain"], 2),
+            report.number(row["gain"], 2),
         ]
         for multiple, row in steps.items()
     ]
@@ -135,7 +138,7 @@ def _table(steps: Steps) -> str:
 def _compare(every: dict[str, Steps], key: str, digits: int) -> str:
     multiples = list(next(iter(every.values())))
     rows = [
-        [name, *(_number(steps[multiple][key], digits) for multiple in multiples)]
+        [name, *(report.number(steps[multiple][key], digits) for multiple in multiples)]
         for name, steps in every.items()
     ]
     return report.table(["policy", *(f"{multiple} ×" for multiple in multiples)], rows)
@@ -154,10 +157,6 @@ def _seconds(seconds: list[float | None]) -> str:
 
 def _goal(what: str, found: str, reached: bool, wanted: object) -> str:
     return f"{what}: {found} (to reach: {wanted}) {'✓' if reached else '✗ missed'}"
-
-
-def _number(value: float, digits: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _most(every: dict[str, Steps], key: str) -> float:

@@ -47,7 +47,9 @@ class Plain:
         base = str(resolve_base())
         generator = os.environ.get(GENERATOR) or str(ROOT / "artifacts" / "generator")
         self.bert = BertModel.from_pretrained(base, add_pooling_layer=False).eval()
-        self.bert_tokens = AutoTokenizer.from_pretrained(base)
+        self.text_tokens = AutoTokenizer.from_pretrained(base)
+        # One for each caller: a tokenizer that two threads pad and truncate with at once raises.
+        self.pair_tokens = AutoTokenizer.from_pretrained(base)
         self.gpt2 = GPT2LMHeadModel.from_pretrained(generator, dtype=torch.float32).eval()
         self.gpt2_tokens = AutoTokenizer.from_pretrained(
             generator, padding_side="left", truncation_side="left"
@@ -69,7 +71,7 @@ class Plain:
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Mean-pooled unit vectors (n, 384)."""
-        batch = self.bert_tokens(list(texts), padding=True, truncation=True, return_tensors="pt")
+        batch = self.text_tokens(list(texts), padding=True, truncation=True, return_tensors="pt")
         hidden = self.bert(**batch).last_hidden_state
         mask = batch["attention_mask"][..., None]
         vectors = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1)
@@ -104,7 +106,7 @@ class Plain:
     @torch.inference_mode()
     def rank(self, pairs: Sequence[Pair]) -> list[float]:
         """A score of each pair by one call, padded to the longest."""
-        batch = self.bert_tokens(
+        batch = self.pair_tokens(
             [message for message, _ in pairs],
             [reply for _, reply in pairs],
             padding=True,

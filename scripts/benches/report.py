@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import sys
@@ -57,6 +58,11 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value: float, digits: int = 0) -> str:
+    """A figure as text; a dash where there is none."""
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def percentile(values: list[float], q: float) -> float:
