@@ -6,11 +6,11 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from app.errors import Overloaded
-from app.serving.control_observed import ArrivalRate, Costs, remaining
+from app.serving.control_observed import ArrivalRate, Costs, RunShare, remaining
+from app.serving.control_request import Request, current_request
 from app.serving.gain import DEFAULT, Gain
 from app.serving.load import (
     ENCODER,
@@ -21,6 +21,7 @@ from app.serving.load import (
     Plan,
     decide,
     demand,
+    generator_tokens,
     plans,
     retry_after,
     start,
@@ -32,7 +33,15 @@ from app.serving.reports import Backlog, BatchReport
 from app.settings import Settings
 from app.telemetry import Metrics
 
-__all__ = ["ENCODER", "GENERATOR", "RERANKER", "LoadController", "Request", "limits_of"]
+__all__ = [
+    "ENCODER",
+    "GENERATOR",
+    "RERANKER",
+    "LoadController",
+    "Request",
+    "current_request",
+    "limits_of",
+]
 
 _PUBLISH_SECONDS = 0.1  # between two words to the other workers
 _LEAST_EFFICIENT = 2.0  # a guarded batch holds this many times the work of its fixed part
@@ -60,19 +69,6 @@ def limits_of(
     )
 
 
-@dataclass(eq=False, slots=True)
-class Request:
-    """One request in progress: how far it is, and whether a stage of it was late."""
-
-    began: float
-    planned: bool = False
-    unranked: int = 0  # candidates that will still go to the reranker
-    missed: bool = False
-
-
-current_request: ContextVar[Request | None] = ContextVar("request", default=None)
-
-
 class LoadController:
     """Observes on the hub, and asks the control law for each request.
 
@@ -97,6 +93,7 @@ class LoadController:
         self._peers = peers
         self._published = -math.inf
         self._costs = Costs()
+        self._run = {model: RunShare() for model in (ENCODER, RERANKER, GENERATOR)}
         self._backlogs: Mapping[str, Callable[[], Backlog]] = {}
         self._arrivals = ArrivalRate(at=clock())
         self._feedback = Feedback(limits.objective_seconds, clock())
@@ -117,6 +114,8 @@ class LoadController:
         }
         self._costs.observe(report, now, running)
         self._feedback.ran(report)
+        if report.model in self._run:
+            self._run[report.model].ran(report.tokens, now)
 
     def forget(self) -> None:
         """Observe anew."""
@@ -125,6 +124,7 @@ class LoadController:
     def settle(self) -> None:
         """What was observed so far (while warming) is what an idle machine takes."""
         self._costs.settle()
+        self._run = {model: RunShare() for model in self._run}
         self._feedback = Feedback(self._limits.objective_seconds, self._clock())
 
     @property
@@ -146,6 +146,7 @@ class LoadController:
         self._level, plan = decide(self._level, self.load(), self._limits, self._clock())
         if request is not None:
             request.unranked = self._limits.retrieved + plan.n
+            request.reckoned = self._reckoned(plan)
         self._metrics.candidates.set(plan.n)
         return plan
 
@@ -193,7 +194,11 @@ class LoadController:
         """The request is done, whatever came of it."""
         self._requests.discard(request)
         self._metrics.in_flight.set(self.in_flight)
-        self._feedback.replied(self._clock() - request.began, missed=request.missed)
+        now = self._clock()
+        self._feedback.replied(now - request.began, missed=request.missed)
+        if not request.missed:
+            for model, tokens in request.reckoned.items():
+                self._run[model].reckoned(tokens, now)
 
     def load(self) -> Load:
         """All that the control law looks at, now."""
@@ -208,8 +213,9 @@ class LoadController:
             encoder=self._costs.cost(ENCODER, now),
             generator=self._costs.cost(GENERATOR, now),
             reranker=self._costs.cost(RERANKER, now),
-            message_tokens=self._costs.message_tokens,
-            reply_tokens=self._costs.reply_tokens,
+            message_tokens=self._costs.message_tokens * self._run[ENCODER].share(now),
+            reply_tokens=self._costs.reply_tokens * self._run[RERANKER].share(now),
+            generated_share=self._run[GENERATOR].share(now),
             trim=self.trim,
         )
         return self._with_ahead(load)
@@ -276,6 +282,14 @@ class LoadController:
         unranked = sum(request.unranked for request in self._requests)
         seconds += unranked * load.reply_tokens * load.reranker.per_token
         return replace(load, ahead=seconds)
+
+    def _reckoned(self, plan: Plan) -> dict[str, float]:
+        """The tokens that a request of this plan brings to each model at most."""
+        return {
+            ENCODER: self._costs.message_tokens,
+            RERANKER: self._costs.reply_tokens * (self._limits.retrieved + plan.n),
+            GENERATOR: generator_tokens(plan, self._limits),
+        }
 
     def _seen(self) -> dict[str, Backlog]:
         return {model: backlog_of() for model, backlog_of in self._backlogs.items()}

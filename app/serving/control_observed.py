@@ -17,6 +17,9 @@ _BUSY_SECONDS = 2.0
 _TEXTS = 2  # of the encoder, a request: the message, and the turns before it
 _REPLY_TOKENS, _MESSAGE_TOKENS = 30.0, 10.0  # an item, before any was seen
 _MEAN_DECAY = 0.95
+_SHARE_SECONDS = 10.0
+_SHARE_PRIOR = 100.0  # tokens a second for which the share is taken to be 1
+_SHARE_BOUNDS = (0.2, 1.25)
 
 
 @dataclass(slots=True)
@@ -56,6 +59,31 @@ class ArrivalRate:
         """Arrivals a second at `now`."""
         fast = self._fast.rate(now)
         return min(max(self._slow.rate(now), fast / _APART), fast * _APART)
+
+
+class RunShare:
+    """Of the tokens that requests were reckoned to bring to a model, the part that it really ran.
+
+    The others were found in a cache, or the texts were shorter than their limit. Requests that a
+    stage was late for are not reckoned: what was dropped for want of time is work all the same.
+    """
+
+    def __init__(self) -> None:
+        self._reckoned, self._ran = Faded(_SHARE_SECONDS, 0.0), Faded(_SHARE_SECONDS, 0.0)
+
+    def reckoned(self, tokens: float, now: float) -> None:
+        """A request that was answered in full was reckoned to bring so many."""
+        self._reckoned.add(tokens, now)
+
+    def ran(self, tokens: float, now: float) -> None:
+        """A batch had so many."""
+        self._ran.add(tokens, now)
+
+    def share(self, now: float) -> float:
+        """Ran by reckoned; 1 where little is known."""
+        reckoned = self._reckoned.rate(now) + _SHARE_PRIOR
+        least, most = _SHARE_BOUNDS
+        return min(most, max(least, (self._ran.rate(now) + _SHARE_PRIOR) / reckoned))
 
 
 @dataclass(slots=True)

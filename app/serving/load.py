@@ -82,6 +82,7 @@ class Load:
     reranker: Cost = field(default_factory=Cost)
     message_tokens: float = 20.0  # of the encoder, a request
     reply_tokens: float = 30.0  # of the reranker, a candidate
+    generated_share: float = 1.0  # of the generator's tokens at most, those that really run
     trim: float = 1.0  # share of every limit that may be used, 0 … 1
 
 
@@ -141,10 +142,15 @@ def demand(plan: Plan, load: Load, limits: Limits) -> Demand:
     ]
     rank = parts[1][0] + parts[1][1]
     if plan.n > 0:
-        tokens = limits.context_tokens + plan.n * plan.max_new_tokens
+        tokens = load.generated_share * generator_tokens(plan, limits)
         parts.append(_part(load.generator, tokens, limits.budgets.get(GENERATOR)))
     fixed, own, shared = (sum(column) for column in zip(*parts, strict=True))
     return Demand(fixed, own, shared, rank)
+
+
+def generator_tokens(plan: Plan, limits: Limits) -> int:
+    """At most, as the generator counts them: its context, and all candidates at full length."""
+    return limits.context_tokens + plan.n * plan.max_new_tokens if plan.n > 0 else 0
 
 
 def capacity(plan: Plan, load: Load, limits: Limits, headroom: float = 1.0) -> float:

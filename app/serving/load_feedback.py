@@ -1,7 +1,7 @@
 """The slow half of the control law: what is measured corrects what was predicted. Pure.
 
-Twice a reason to plan less than the cost model would: more than 5 of 100 replies missed the
-latency objective (or a stage its deadline), or a queue stands. A queue that a burst left drains
+Twice a reason to plan less than the cost model would: more than 5 of 100 replies came near the
+latency objective (or missed a stage), or a queue stands. A queue that a burst left drains
 with the next batch; one from which even the latest item of a batch has waited for longer than the
 batch before it ran was there all the time, and only adds delay. Its sign is the minimum over a
 window, not the mean (CoDel: Nichols and Jacobson 2012, RFC 8289).
@@ -22,6 +22,7 @@ _JUDGED = 1.0  # seconds between judgements,
 _PATIENCE = 3.0  # or these, where there were few replies
 _ENOUGH = 20  # replies
 _LATE_SHARE = 0.05  # of the replies: an objective for the 95th percentile
+_AIM = 0.85  # of the objective: what swings around a mark must aim below it
 _LATE_CUT = 0.8
 _STANDING_CUT = 0.9
 _RISE = 0.1  # a second
@@ -48,7 +49,7 @@ class Feedback:
     def replied(self, seconds: float, *, missed: bool = False) -> None:
         """A request was answered after so long; `missed`: without a stage that was late."""
         self._replies += 1
-        self._late += missed or seconds > self.objective_seconds
+        self._late += missed or seconds > _AIM * self.objective_seconds
 
     def ran(self, report: BatchReport) -> None:
         """A batch has run."""

@@ -62,6 +62,7 @@ class Service:
     seed: int = 0
     noise: float = 0.2
     speed: Callable[[float], float] = lambda now: 1.0
+    cached: float = 0.0  # share of the scores that are known already
     answers: list[Answer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -148,7 +149,7 @@ class Service:
         request.missed |= answer.missed
         ranked = began + limits.gather_seconds + limits.rank_seconds
         deadline = max(ranked, now + limits.rank_seconds)
-        tokens = REPLY_TOKENS * found
+        tokens = REPLY_TOKENS * found * (1.0 - self.cached)
         token = current_request.set(request)
         self.control.ranking()
         current_request.reset(token)

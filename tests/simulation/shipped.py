@@ -37,9 +37,9 @@ def steady(
 ) -> Summary:
     """A service under one rate of random arrivals, from when it has settled.
 
-    For 20 seconds, or for as long as 500 requests need, if that is less.
+    For 10 to 20 seconds: as long as 500 requests need.
     """
-    seconds = min(20.0, max(4.0, 500 / rate))
+    seconds = min(20.0, max(10.0, 500 / rate))
     service = Service(limits(**changes), costs=costs, seed=seed)
     begin = service.clock.now
     end = begin + WARM_UP + seconds

@@ -323,3 +323,24 @@ def test_forgetting_starts_anew(world: World) -> None:
     control = world.controller()
     control.forget()
     assert control.load().generator.seconds(1_000) == 0.0
+
+
+def test_what_does_not_reach_a_model_is_not_reckoned_with_but_what_was_dropped_is(
+    world: World,
+) -> None:
+    control = world.controller()
+    full = control.load()
+    for _ in range(100):
+        world.now += 0.2
+        with control.admission():
+            control.plan()
+            control.observe(BatchReport(GENERATOR, 1, 250, 0.06, 0.0))  # half of what it may have
+    assert control.load().generated_share == pytest.approx(0.5, abs=0.07)
+    assert control.load().reply_tokens < 0.6 * full.reply_tokens  # all scores were known
+    dropped = world.controller()
+    for _ in range(100):
+        world.now += 0.2
+        with dropped.admission():
+            dropped.plan()
+            dropped.missed()
+    assert dropped.load().generated_share == pytest.approx(1.0)

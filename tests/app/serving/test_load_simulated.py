@@ -101,6 +101,20 @@ def test_what_is_let_in_finishes_when_it_was_to() -> None:
         assert seen.missed <= 0.1  # predicted in time, and yet without their candidates
 
 
+def test_what_caches_spare_is_spent_on_candidates() -> None:
+    rate, seen = 2.5 * c10(), []
+    for cached in (0.0, 0.9):
+        service = Service(limits(), seed=13, cached=cached)
+        begin = service.clock.now
+        service.poisson(rate, begin, begin + 25)
+        service.clock.run(begin + 25)
+        seen.append(Summary.of(service.between(begin + 10, begin + 24), 14, service.limits))
+        tokens = service.control.load().reply_tokens
+        assert tokens == pytest.approx((1 - cached) * 30, rel=0.35)
+    assert seen[1].mean_n > seen[0].mean_n + 1
+    assert seen[1].p95 <= OBJECTIVE
+
+
 def test_a_stricter_objective_is_held_too() -> None:
     service = Service(limits(latency_objective_ms=300), seed=12)
     begin = service.clock.now
