@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -30,6 +31,7 @@ _BUCKETS = (
     5.0,
     10.0,
 )
+Child = TypeVar("Child")
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -48,6 +50,7 @@ class Metrics:
         self.stage_seconds = Histogram(
             "kindred_stage_seconds", "Pipeline stage", ["stage"], buckets=_BUCKETS, registry=r
         )
+        self.stages = Children(self.stage_seconds.labels)
         self.late = Counter("kindred_late", "Stages past their deadline", ["stage"], registry=r)
         self.replies = Counter(
             "kindred_replies", "Replies shown", ["source", "degraded"], registry=r
@@ -109,6 +112,21 @@ def exposition_registry(metrics: Metrics, multiprocess_dir: str | None) -> Colle
     return registry
 
 
+class Children(dict[tuple[str, ...], Child]):
+    """A metric's children by their label values: found by a look-up, made once.
+
+    `labels` of prometheus_client checks and converts its values, under a lock, at every call.
+    """
+
+    def __init__(self, labels: Callable[..., Child]) -> None:
+        super().__init__()
+        self._labels = labels
+
+    def __missing__(self, values: tuple[str, ...]) -> Child:
+        child = self[values] = self._labels(*values)
+        return child
+
+
 class StageTimer:
     """Measures the named stages of one request, in milliseconds."""
 
@@ -125,7 +143,7 @@ class StageTimer:
         finally:
             seconds = time.perf_counter() - start
             self._times[name] = self._times.get(name, 0.0) + seconds * 1000
-            self._metrics.stage_seconds.labels(name).observe(seconds)
+            self._metrics.stages[name,].observe(seconds)
 
     @property
     def times_ms(self) -> Mapping[str, float]:

@@ -1,4 +1,4 @@
-"""An engine without models: it answers at once, and the same to the same question.
+"""An engine without models: it answers at once, and the same to the same question and seed.
 
 For what stands above the models (the HTTP edge, the dialog, the store) and is measured or tested
 without them. Its lines differ from one another as real candidates do, so that none is a repeat or
@@ -7,10 +7,10 @@ a twin of another to the output screen.
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,45 +24,44 @@ from models.reranker import RerankResult
 from retrieval.retriever import Hit
 
 DIMENSION = 384  # as MiniLM's vectors have
-_OPENINGS = (
-    "That sounds like a lot to carry in one day.",
-    "Oh, I can picture that so well!",
-    "It makes sense that you would see it this way.",
-    "What a lovely thing to come home to.",
-    "I have been thinking over what you said before.",
-    "Some evenings are simply made for soup and a blanket.",
-    "You put that into words better than most.",
-    "Well, there goes the quiet weekend, then.",
-    "Hm, that could mean several things.",
-    "Small steps still take you up the hill.",
-    "Rain on the window has a way of slowing time.",
-    "A good question deserves a slow answer.",
-    "Nobody gets through a move without losing one box.",
-    "Let us call that a victory and celebrate.",
-    "Your patience with them is worth a medal.",
-    "Funny how music brings whole summers back.",
-)
-_CLOSINGS = (
-    "How did you feel once it was over?",
-    "Which part would you do again?",
-    "Do tell me more about the garden.",
-    "Who else knows about it by now?",
-    "Would a short walk help to clear your head?",
-    "Maybe tomorrow looks kinder already.",
-    "Did anything surprise you along the way?",
-    "And what does your sister make of this?",
-    "Take your time, there is no hurry here.",
-    "Where shall we begin, then?",
-    "I would love to hear the whole story.",
-    "What would make next week easier?",
-    "Is there somebody who could lend a hand?",
-    "Perhaps a cup of tea comes first.",
-    "When did you last have a day off?",
-    "Keep that thought, it is a good one.",
-)
-LINES = tuple(f"{one} {other}" for one, other in itertools.product(_OPENINGS, _CLOSINGS))
-# Coprime to the number of lines: neighbours share neither their opening nor their closing.
-_STRIDE = 37
+# A line takes one of each; no two lines of a slate share more than a part or two.
+_PARTS = (
+    ("Oh,", "Well,", "Honestly,", "You know,", "Hm,", "Ah,", "Come to think of it,", "Right,"),
+    (
+        "a slow morning", "that old song", "your garden", "the last bus home", "a warm kitchen",
+        "the first snow", "a stubborn cat", "some good advice", "a borrowed book", "the night sky",
+        "a crowded room", "fresh bread",
+    ),
+    (
+        "does more for the mood", "says a lot about patience", "keeps its own time",
+        "can turn a whole week around", "never waits for anybody", "asks for very little",
+        "is worth every mile", "stays with people", "makes the evening shorter",
+        "brings back the summer", "teaches you to listen",
+    ),
+    (
+        "than most would admit.", "if you let it.", "once the noise stops.", "even on a Monday.",
+        "when nobody is looking.", "after all that happened.", "and yet we forget.",
+        "more often than not.", "in its quiet way.", "at least for a while.",
+    ),
+    (
+        "How did it end?", "Who told you first?", "Would you go back?", "What came next?",
+        "Do you miss it?", "Where was that?", "Did they laugh?", "May I hear more?",
+        "Which part was hardest?", "When is the next one?", "Are you glad now?", "Who else knows?",
+        "Shall we try it?",
+    ),
+)  # fmt: skip
+_BANK = 512
+_GENERATED = 8_192
+
+
+def line(number: int) -> str:
+    """A line that this number always gives."""
+    rest = zlib.crc32(number.to_bytes(8, "big"))
+    chosen = []
+    for part in _PARTS:
+        rest, place = divmod(rest, len(part))
+        chosen.append(part[place])
+    return " ".join(chosen)
 
 
 class FakeEngine:
@@ -80,16 +79,20 @@ class FakeEngine:
         self._plan = Plan(candidates, new_tokens)
         self._in_flight_max = in_flight_max
         self._in_flight = 0
-        self._vectors = _unit_rows(len(LINES))
+        self._bank = tuple(line(number) for number in range(_BANK))
+        self._generated = tuple(
+            Generation(line(_BANK + number), 24, -1.2, True) for number in range(_GENERATED)
+        )
+        self._vectors = _unit_rows(_BANK)
 
     def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:
         """The vector of the line that a text is counted as."""
         return Pending.of([self._vectors[_place(text)] for text in texts])
 
     def retrieve(self, vector: Vector, k: int) -> list[Hit]:
-        """Lines from a place that the vector names."""
-        start = int(np.abs(vector).argmax()) * 7
-        return [self._hit(start + i * _STRIDE, i) for i in range(k)]
+        """Lines of a small bank, from a place that the vector names."""
+        start = int(np.abs(vector).argmax())
+        return [self._hit(start + i, i) for i in range(k)]
 
     def generate(
         self,
@@ -101,14 +104,9 @@ class FakeEngine:
         deadline: float,
         max_new_tokens: int | None = None,
     ) -> Pending[list[Generation]]:
-        """`n` lines from a place that the last turn names."""
-        start = _place(turns[-1]) + len(LINES) // 2
-        return Pending.of(
-            [
-                Generation(LINES[(start + i * _STRIDE) % len(LINES)], 18, -1.2 - i / 100, True)
-                for i in range(n)
-            ]
-        )
+        """`n` lines that the seed chooses, seldom met before."""
+        start = seed % (_GENERATED - n)
+        return Pending.of(list(self._generated[start : start + n]))
 
     def score(
         self, turns: Sequence[str], responses: Sequence[str], facts: Sequence[str], deadline: float
@@ -139,9 +137,9 @@ class FakeEngine:
         """Nothing to end."""
 
     def _hit(self, place: int, rank: int) -> Hit:
-        place %= len(LINES)
+        place %= _BANK
         return Hit(
-            text=LINES[place],
+            text=self._bank[place],
             entry_id=f"line-{place:03d}",
             reply=place % 4,
             tags=("topic:everyday", "feeling:calm", "kind:question"),
@@ -151,9 +149,10 @@ class FakeEngine:
 
 
 def _place(text: str) -> int:
-    return zlib.crc32(text.encode("utf-8", "surrogatepass")) % len(LINES)
+    return zlib.crc32(text.encode("utf-8", "surrogatepass")) % _BANK
 
 
+@lru_cache(_BANK + _GENERATED)
 def _score(text: str) -> RerankResult:
     share = zlib.crc32(text.encode("utf-8", "surrogatepass")) % 1000 / 1000
     heads = {"selection": share, "liked": 0.7 * share, "offensive": 0.01, "upvote": 0.8 * share}

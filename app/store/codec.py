@@ -7,7 +7,6 @@ moved elsewhere does not open.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import zlib
@@ -64,7 +63,7 @@ class Cipher:
     def digest(self, text: str) -> str:
         """32 hex digits that stand for a text among this owner's, and tell nothing of it."""
         data = text.encode("utf-8", "surrogatepass")
-        return hmac.new(self._index, data, hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self._index, data, "sha256").hex()[:32]
 
 
 def estimate_tokens(text: str) -> int:

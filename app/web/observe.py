@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 from flask import Flask, Response, g, request
 
-from app.telemetry import Metrics, get_logger
+from app.telemetry import Children, Metrics, get_logger
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
@@ -22,19 +22,46 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-_API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# Of every response that does not say otherwise itself.
+_DEFAULTS = (
+    *_HEADERS.items(),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "no-store"),
+)
 
 
 def install(app: Flask, metrics: Metrics) -> None:
     """Give every request an id, every response its headers, and count both."""
+    log = get_logger("web")
+    counts = Children(metrics.requests.labels)
+    latencies = Children(metrics.request_seconds.labels)
+
+    def counter(response: Response) -> Callable[[], None]:
+        """What counts and logs the request once it is over; it may be gone itself by then."""
+        route, method, started, request_id = _route(), _method(), g.started, g.request_id
+
+        def done() -> None:
+            seconds = time.perf_counter() - started
+            counts[route, method, str(response.status_code)].inc()
+            latencies[route,].observe(seconds)
+            log.info(
+                "request",
+                route=route,
+                method=method,
+                status=response.status_code,
+                ms=round(seconds * 1000, 1),
+                request_id=request_id,
+            )
+
+        return done
 
     def after(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", _API_POLICY)
-        response.headers.setdefault("Cache-Control", "no-store")
-        done = _counter(metrics, response)
+        given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - pairs otherwise
+        for name, value in _DEFAULTS:
+            if name.lower() not in given:
+                response.headers.add(name, value)
+        done = counter(response)
         if response.is_streamed:
             response.call_on_close(done)  # also when the caller hangs up
         else:
@@ -51,26 +78,6 @@ def _before() -> None:
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
-
-
-def _counter(metrics: Metrics, response: Response) -> Callable[[], None]:
-    """What counts and logs the request once it is over; the request itself may be gone by then."""
-    route, method, started, request_id = _route(), _method(), g.started, g.request_id
-
-    def done() -> None:
-        seconds = time.perf_counter() - started
-        metrics.requests.labels(route, method, str(response.status_code)).inc()
-        metrics.request_seconds.labels(route).observe(seconds)
-        get_logger("web").info(
-            "request",
-            route=route,
-            method=method,
-            status=response.status_code,
-            ms=round(seconds * 1000, 1),
-            request_id=request_id,
-        )
-
-    return done
 
 
 def _route() -> str:

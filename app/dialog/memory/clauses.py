@@ -39,8 +39,9 @@ _SPELLINGS = {
     "aint": "isn't", "ain't": "isn't", "i'am": "I'm", "we're": "we're", "livein": "live in",
 }  # fmt: skip
 _WORD = re.compile(r"[\w'][\w'-]*")
+_PHRASES_PLAIN = tuple(phrase for phrase in _SPELLINGS if " " in phrase)
 _PHRASES = re.compile(
-    r"\b(?:" + "|".join(re.escape(phrase) for phrase in _SPELLINGS if " " in phrase) + r")\b",
+    r"\b(?:" + "|".join(map(re.escape, _PHRASES_PLAIN)) + r")\b",
     re.IGNORECASE,
 )
 
@@ -153,7 +154,9 @@ def clauses(message: str) -> list[Clause]:
 def spelled(text: str) -> str:
     """The text with straight apostrophes and the usual short cuts of typing written out."""
     plain = " ".join(text.translate(_APOSTROPHES).split())
-    plain = _PHRASES.sub(lambda match: _SPELLINGS[match[0].lower()], plain)
+    lower = plain.lower()
+    if not plain.isascii() or any(phrase in lower for phrase in _PHRASES_PLAIN):
+        plain = _PHRASES.sub(lambda match: _SPELLINGS[match[0].lower()], plain)
     return _WORD.sub(lambda match: _SPELLINGS.get(match[0].lower(), match[0]), plain)
 
 

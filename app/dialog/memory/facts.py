@@ -22,7 +22,7 @@ from app.dialog.memory.being import states
 from app.dialog.memory.claims import Claim, favourites, homes, tastes, used_to, work
 from app.dialog.memory.clauses import Clause, clauses, spelled
 from app.dialog.memory.correcting import corrected, put_right
-from app.dialog.memory.forgetting import asked_for, object_of
+from app.dialog.memory.forgetting import asked_for, may_ask, object_of
 from app.dialog.memory.kin import others
 from app.dialog.memory.oneself import activities, oneself, own_name
 from app.domain import Fact, FactChange, Turn, UserContext
@@ -46,7 +46,7 @@ def learn(message: Turn, known: Sequence[Fact]) -> FactChange:
     forgotten: dict[str, None] = {}
     denied: Claim | None = None  # what the clause before said to be wrong
     for clause in clauses(message.text):
-        wanted = object_of(spelled(clause.shown))
+        wanted = object_of(spelled(clause.shown)) if may_ask(clause.shown) else None
         if wanted is not None:
             for slot in _to_forget(wanted, known, message.created_at):
                 forgotten[slot] = None

@@ -73,6 +73,18 @@ _MINE = re.compile(
 )
 
 
+# Without one of these in it no ASCII text is such a request.
+_COMMANDS = ("forget", "delete", "erase", "unlearn", "remember", "keep", "stor", "sav", "remove")
+
+
+def may_ask(text: str) -> bool:
+    """Whether a text can be a request to forget; most cannot, and `object_of` need not look."""
+    if not text.isascii():
+        return True
+    lower = text.lower()
+    return any(command in lower for command in _COMMANDS)
+
+
 def object_of(text: str) -> str | None:
     """What the sentence asks to forget, or None where it asks for nothing of the kind."""
     match = _COMMAND.match(text)

@@ -12,6 +12,7 @@ import unicodedata
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'", "\u00b4": "'"})
 _LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f480\U0001f605\U0001f606]|\\b(?:a?ha){2,}h?\\b")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
+_THREE = tuple(3 * chr(letter) for letter in range(ord("a"), ord("z") + 1))
 _TOKEN = re.compile(r"[a-z0-9$](?:[a-z0-9'*$@]*[a-z0-9])?|\.\.+|[.!?;]")
 _SENTENCE_ENDS = re.compile(r"(?: \.){2,} ")
 _LEET = str.maketrans("013457$@", "oieastsa")
@@ -133,8 +134,12 @@ def normalise(message: str) -> str:
         text = "".join(c for c in text if not unicodedata.combining(c)).casefold()
     elif "haha" in text:
         text = _LAUGHTER.sub(" lol ", text)
-    text = _REPEATED.sub(r"\1", text.replace("`", "'").replace("k!ll", "kill"))
-    words = [meant for token in _TOKEN.findall(text) if (meant := _word(token))]
+    text = text.replace("`", "'").replace("k!ll", "kill")
+    if any(letters in text for letters in _THREE):
+        text = _REPEATED.sub(r"\1", text)
+    words = [
+        meant for token in _TOKEN.findall(text) if (meant := _WORDS.get(token) or _word(token))
+    ]
     plain = _SENTENCE_ENDS.sub(" . ", f" {' '.join(['.', *words, '.'])} ")
     for apart, joined in _JOINED:
         plain = plain.replace(apart, joined)
