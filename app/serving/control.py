@@ -33,15 +33,7 @@ from app.serving.reports import Backlog, BatchReport
 from app.settings import Settings
 from app.telemetry import Metrics
 
-__all__ = [
-    "ENCODER",
-    "GENERATOR",
-    "RERANKER",
-    "LoadController",
-    "Request",
-    "current_request",
-    "limits_of",
-]
+__all__ = ["ENCODER", "GENERATOR", "RERANKER", "LoadController", "limits_of"]
 
 _PUBLISH_SECONDS = 0.1  # between two words to the other workers
 _LEAST_EFFICIENT = 2.0  # a guarded batch holds this many times the work of its fixed part

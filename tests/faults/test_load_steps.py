@@ -19,7 +19,7 @@ STEPS = (0.5, 0.8, 1, 1.5, 2, 5, 10)
 _STEP_SECONDS = 8.0
 OBJECTIVE = 0.8
 FIXED = (10, 5, 1, 0)
-MACHINES = (1.0, 3.0)  # times as slow as the shipped models on two cores
+MACHINES = (1.0, 3.0)  # how many times as slow as the simulation's own costs
 
 
 @cache

@@ -13,9 +13,8 @@ from app.serving.control import (
     GENERATOR,
     RERANKER,
     LoadController,
-    Request,
-    current_request,
 )
+from app.serving.control_request import Request, current_request
 from app.serving.cost import Cost
 from app.serving.load import Limits
 from app.serving.queue import Budget
@@ -23,8 +22,8 @@ from app.serving.reports import BatchReport
 from app.telemetry import Metrics
 from tests.simulation.machine import Clock, Machine
 
-# Near what the shipped models take on two cores: a generated candidate costs little, the first
-# one much; ranking costs as much as generating.
+# In the proportions of the shipped models: a further candidate costs little, the first one much;
+# ranking costs as much as generating.
 COSTS: Mapping[str, Cost] = {
     ENCODER: Cost(0.002, 0.00005),
     RERANKER: Cost(0.002, 0.00003),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from app.errors import DeadlineExceeded, Overloaded
-from app.serving.control import current_request
+from app.serving.control_request import current_request
 from app.serving.engine import Engine
 from app.serving.peers import FILE, Peers
 
