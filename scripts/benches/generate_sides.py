@@ -92,7 +92,7 @@ class Reference:
         theirs = torch.log_softmax(torch.stack([step.float().cpu() for step in logits], 1), -1)
         same = (theirs.argmax(-1) == self.logprobs.argmax(-1)).float().mean()
         apart = (self.logprobs.exp() * (self.logprobs - theirs)).sum(-1).mean()
-        return Forced(float(same), float(apart))
+        return Forced(float(same), max(0.0, float(apart)))
 
 
 class Transformers:

@@ -18,13 +18,13 @@ TORCH_FORMATS = ("fp32", "bf16")
 OPENVINO_FORMATS = ("fp32", "bf16", "int8")
 
 
-def best_seconds(work: Callable[[], Any], repeats: int) -> float:
-    """The fastest of `repeats` runs after two that do not count."""
+def best_seconds(work: Callable[[], Any], repeats: int, *, warm: int = 2) -> float:
+    """The fastest of `repeats` runs after `warm` that do not count."""
     times = []
-    for number in range(repeats + 2):
+    for number in range(repeats + warm):
         began = time.perf_counter()
         work()
-        if number >= 2:
+        if number >= warm:
             times.append(time.perf_counter() - began)
     return min(times)
 
