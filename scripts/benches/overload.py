@@ -45,7 +45,7 @@ _SHARE = 0.95  # of the messages that must be well for a rate to hold
 @contextmanager
 def policies(names: list[str], objective_ms: int) -> Iterator[dict[str, service.Service]]:
     """A service for each policy, all up."""
-    every = {"KINDRED_CHAT_DEADLINE_MS": str(objective_ms)} if objective_ms != 800 else {}
+    every = {"KINDRED_LATENCY_OBJECTIVE_MS": str(objective_ms)}
     with ExitStack() as stack:
         up = {}
         for name in names:
