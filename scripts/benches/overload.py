@@ -5,8 +5,8 @@ all messages that were sent must be answered within it, by all ten candidates an
 late (with its deadlines N = 10 answers in time at any rate, but from retrieval alone). Then the
 load climbs 0.5, 0.8, 1, 1.5, 2, 5, 10 × C₁₀ and comes back. Each policy has its own service, as it
 ships but for `KINDRED_CANDIDATES_PINNED`; all stay up and take turns, one climb at a time, in an
-order that moves on from round to round. Fixed N has the same admission and the same deadlines as
-the control.
+order that moves on from round to round (an idle one takes some 2 % of a core). Fixed N has the same
+admission and the same deadlines as the control.
 
 Messages are some 70 tokens, from guests whose every message opens a conversation. Latencies count
 from the intended start of a Poisson arrival; goodput is replies within the objective a second,

@@ -48,16 +48,17 @@ class Stairs:
 
 def climb(at: service.Service, stairs: Stairs, objective: float, seed: int) -> list[dict[str, Any]]:
     """One way up and back; a row of figures for each step."""
-    readings: list[dict[str, float]] = []
+    readings: list[dict[str, float] | None] = []
     end = service.load(
-        at, lambda _: readings.append(service.metrics(at)), steps=stairs.steps, auth=True, seed=seed
+        at, lambda _: readings.append(_reading(at)), steps=stairs.steps, auth=True, seed=seed
     )
-    readings.append(service.metrics(at))
+    readings.append(_reading(at))
     run = Run.of(end)
     rows = []
     for number, multiple in enumerate(stairs.path):
         counted = 2 * number + 1
-        ns = candidates(readings[counted], readings[counted + 1])
+        before, after = readings[counted], readings[counted + 1]
+        ns = candidates(before, after) if before is not None and after is not None else {}
         rows.append(
             {
                 "multiple": multiple,
@@ -69,6 +70,14 @@ def climb(at: service.Service, stairs: Stairs, objective: float, seed: int) -> l
             }
         )
     return rows
+
+
+def _reading(at: service.Service) -> dict[str, float] | None:
+    """The metrics; None where an overloaded service does not even tell those."""
+    try:
+        return service.metrics(at)
+    except OSError:
+        return None
 
 
 def figures(attempts: Sequence[Attempt], seconds: float, objective: float) -> dict[str, Any]:
@@ -119,7 +128,7 @@ def mean_gain(counts: dict[str, int], gain: Sequence[float]) -> float:
 def gained(row: dict[str, Any], gain: Sequence[float]) -> float:
     """Σ gain(N) a second over a step's answered messages; a fallback line gains nothing."""
     ranked = row["answered"] * (1.0 - row["fallback"])
-    return ranked * mean_gain(row["candidates"], gain) if ranked and row["candidates"] else 0.0
+    return ranked * mean_gain(row["candidates"], gain) if ranked else 0.0
 
 
 def medians(climbs: list[list[dict[str, Any]]], gain: Sequence[float] | None) -> dict[str, Any]:

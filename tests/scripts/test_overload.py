@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.benches import capacity, overload_page, staircase
+from scripts.benches import capacity, overload_page, service, staircase
 from scripts.benches.arrivals import parse_steps
 from scripts.benches.load import Attempt
 from scripts.benches.staircase import Stairs
@@ -105,6 +105,44 @@ def test_how_many_candidates_replies_had_is_read_from_the_metrics() -> None:
     assert staircase.mean_gain(counts, gain) == pytest.approx((2 * 0.5 + 2 * 0.75 + 4 * 1.0) / 8)
     assert staircase.candidates(after, after) == {}
     assert math.isnan(staircase.mean_n({}))
+
+
+def test_a_climb_reads_the_metrics_at_both_ends_of_what_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before each counted part 100 replies with N = 0, in it as many as its number with N = 10."""
+    counts, silent = {0: 0, 10: 0}, False
+    stairs = Stairs(capacity=4.0, settle=1.0, seconds=2.0, multiples=(0.5, 1.0))
+
+    def load(at: Any, on_step: Any, **options: Any) -> dict[str, Any]:
+        steps = parse_steps(options["steps"])
+        for number in range(len(steps)):
+            on_step(number)
+            if number % 2:
+                counts[10] += number
+            else:
+                counts[0] += 100
+        rows = [[n, n, n, n, n + 0.1, 200, "retrieval", False, 1] for n in range(len(steps))]
+        about = {"seconds": 9.0, "cpu_share": 0.1, "lag_p50": 0.0, "lag_p99": 0.002}
+        return {**about, "attempts": rows}
+
+    def metrics(at: Any) -> dict[str, float]:
+        if silent:
+            raise TimeoutError
+        return buckets(counts)
+
+    monkeypatch.setattr(service, "load", load)
+    monkeypatch.setattr(service, "metrics", metrics)
+    nobody: Any = None
+    rows = staircase.climb(nobody, stairs, 0.8, seed=1)
+    assert [row["multiple"] for row in rows] == [0.5, 1.0, 0.5]
+    assert [row["back"] for row in rows] == [False, False, True]
+    assert [row["candidates"] for row in rows] == [{"10": 1}, {"10": 3}, {"10": 5}]
+    assert all(row["offered"] == row["goodput"] == 0.5 for row in rows)
+    silent = True
+    found = staircase.medians([staircase.climb(nobody, stairs, 0.8, seed=1)], [0.5])
+    assert math.isnan(found["1"]["mean_n"])
+    assert math.isnan(found["1"]["gain"])
 
 
 def climb(goodput: float, p95: float, n: int, multiples: tuple[float, ...]) -> list[dict[str, Any]]:
