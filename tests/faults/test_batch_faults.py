@@ -40,6 +40,7 @@ class Encoder:
     """A vector for anything."""
 
     version = "fake"
+    local = True
     dimension = 4
 
     def prepare(self, texts: Sequence[str]) -> list[EncodeItem]:
@@ -53,6 +54,7 @@ class Reranker:
     """The score of a response is its length; `trouble` may raise, NaN is for `BAD` if asked."""
 
     version = "fake"
+    local = True
     heads = ("selection",)
 
     def __init__(self) -> None:
