@@ -19,7 +19,7 @@ room to spare. Every limit is scaled by `trim`, the feedback of `load_feedback.p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -180,7 +180,7 @@ def decide(level: Level, load: Load, limits: Limits, now: float) -> tuple[Level,
         # A rung a quarter of a second, asked or not: a quiet hour must not keep N down.
         ceiling = _worth_most(rungs, load, limits, RISE_HEADROOM)
         level = Level(max(rung, min(rung + steps, ceiling)), now)
-    return level, rungs[_highest(rungs[: level.rung + 1], lambda p: _in_time(p, load, limits))]
+    return level, rungs[_highest_in_time(rungs[: level.rung + 1], load, limits)]
 
 
 def retry_after(load: Load, limits: Limits, *, background: bool = False) -> float | None:
@@ -237,30 +237,33 @@ def _ratio(above: float, below: float) -> float:
 def _worth_most(rungs: Sequence[Plan], load: Load, limits: Limits, headroom: float) -> int:
     """The rung with the most gain a second; of equal ones the highest."""
     best, most = 0, 0.0
-    for rung, plan in enumerate(rungs):
-        most_answered = capacity(plan, load, limits, headroom)
-        if most_answered <= 0.0:
+    for rung in range(len(rungs) - 1, -1, -1):
+        plan = rungs[rung]
+        served = capacity(plan, load, limits, headroom)
+        if served <= 0.0:
             continue
-        share = min(1.0, _ratio(most_answered, load.rate))
+        share = min(1.0, _ratio(served, load.rate))
         worth = share * limits.gain.of(plan.n, plan.max_new_tokens / limits.new_tokens)
-        if worth >= most:
+        if worth > most:
             best, most = rung, worth
+        if share >= 1.0:
+            break  # a smaller plan serves no more, and is worth no more
     return best
 
 
-def _in_time(plan: Plan, load: Load, limits: Limits) -> bool:
-    """Whether a request that arrives now and has this plan is predicted to hold its deadlines."""
-    asked = demand(plan, load, limits)
+def _highest_in_time(rungs: Sequence[Plan], load: Load, limits: Limits) -> int:
+    """The highest rung with which a request that arrives now is predicted to hold its deadlines;
+    the lowest where none is."""
     # Those who come later embed and rank beside this one while it waits to be generated.
     beside = load.rate * demand(plans(limits)[0], load, limits).own
-    gathered = (load.ahead + asked.alone - asked.rank) / (1.0 - min(BESIDE, beside))
+    free = 1.0 - min(BESIDE, beside)
     allowed = SURE * load.trim
-    return (
-        gathered <= allowed * limits.gather_seconds
-        and gathered + asked.rank <= allowed * limits.reply_seconds
-    )
-
-
-def _highest(rungs: Sequence[Plan], fits: Callable[[Plan], bool]) -> int:
-    """The highest rung that fits; the lowest where none does."""
-    return next((rung for rung in range(len(rungs) - 1, 0, -1) if fits(rungs[rung])), 0)
+    for rung in range(len(rungs) - 1, 0, -1):
+        asked = demand(rungs[rung], load, limits)
+        gathered = (load.ahead + asked.alone - asked.rank) / free
+        if (
+            gathered <= allowed * limits.gather_seconds
+            and gathered + asked.rank <= allowed * limits.reply_seconds
+        ):
+            return rung
+    return 0
