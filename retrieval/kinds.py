@@ -5,8 +5,8 @@ the bounds stand in docs/retrieval.md.
 
     flat   compares with every row: exact, no build
     hnsw   a graph of near neighbours over full vectors (Malkov and Yashunin, 2016)
-    ivf    inverted lists (Jégou, Douze and Schmid, 2011) found through a graph over their
-           centroids; rows as 4-bit codes that are scanned, and in 8 bits a dimension that decide
+    ivf    inverted lists (Jégou, Douze and Schmid, 2011); rows as 4-bit codes that are scanned,
+           and in 8 bits a dimension that decide
 """
 
 from __future__ import annotations
@@ -59,12 +59,13 @@ def ivf(lists: int, dimension: int, probes: int, kept: int = _KEPT) -> Kind:
 
     The codes, one for every 4 dimensions (product quantisation scanned in registers; André,
     Kermarrec and Le Scouarnec, 2015), find `kept` rows for each one wanted; 8-bit copies of the
-    rows say which of these are the nearest.
+    rows say which of these are the nearest. The centroids are scanned as such codes too: where
+    hundreds of lists are wanted, a graph over them takes several times as long.
     """
     each = next(n for n in (4, 2, 1) if dimension % n == 0)
-    factory = f"IVF{lists}_HNSW32,PQ{dimension // each}x4fs,Refine(SQ8)"
-    search = f"quantizer_efSearch={probes},nprobe={probes},k_factor_rf={kept}"
-    return Kind("ivf", factory, search, lists)
+    codes = f"PQ{dimension // each}x4fs"
+    search = f"nprobe={probes},k_factor_rf={kept}"
+    return Kind("ivf", f"IVF{lists}({codes}),{codes},Refine(SQ8)", search, lists)
 
 
 def gpu_ivf(lists: int, probes: int) -> Kind:
@@ -79,7 +80,7 @@ def lists_for(rows: int) -> int:
 
 def probes_for(lists: int) -> int:
     """How many lists a search reads for recall@10 ≥ 0.95."""
-    return lists // 32
+    return lists // 16
 
 
 def kind_for(rows: int, dimension: int, *, gpu: bool = False) -> Kind:

@@ -76,6 +76,8 @@ def fill(index: faiss.Index, sample: Vectors, chunks: Iterable[Vectors], count: 
     """
     lists = Lists.learn(sample, count)
     inverted: Inverted = faiss.downcast_index(faiss.extract_index_ivf(index))
+    if not inverted.quantizer.is_trained:  # where the centroids are coded themselves
+        inverted.quantizer.train(lists.centroids)
     inverted.quantizer.add(lists.centroids)  # now FAISS trains only what encodes rows
     index.train(sample)
     open_lists = _unpacked(inverted)

@@ -33,7 +33,7 @@ K, WARM = 10, 50
 ROOM = 8 * 2**30  # what an index may take
 FLOOR = 0.95  # the recall that a setting must reach to count
 P99_MS = 5.0  # and the latency at 10⁷
-_PROBES = (16, 32, 64, 128, 256, 512, 1024)
+_PROBES = (16, 32, 64, 128, 256, 512, 768, 1024, 2048)
 _BEAMS = (16, 32, 64, 128, 256, 512)  # of the HNSW search
 
 
@@ -61,11 +61,7 @@ def sweep(name: str, kind: Kind) -> list[str]:
         return [f"efSearch={beam}" for beam in _BEAMS]
     probes = [n for n in _PROBES if n < kind.lists]
     if name == "ivf-pq+sq8":
-        return [
-            f"quantizer_efSearch={n},nprobe={n},k_factor_rf={kept}"
-            for n in probes
-            for kept in (10, 30)
-        ]
+        return [f"nprobe={n},k_factor_rf={kept}" for n in probes for kept in (10, 30)]
     return [f"quantizer_efSearch={n},nprobe={n}" for n in probes]
 
 
