@@ -149,10 +149,14 @@ def load(
     event: dict[str, Any] = {}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            event = json.loads(line)
-            if event["event"] == "step" and on_step is not None:
-                on_step(event["step"])
+        try:
+            for line in process.stdout:
+                event = json.loads(line)
+                if event["event"] == "step" and on_step is not None:
+                    on_step(event["step"])
+        except BaseException:  # an interrupted bench does not wait for the end of its load
+            process.kill()
+            raise
     if process.returncode or event.get("event") != "end":
         raise RuntimeError(f"the load generator ended with status {process.returncode}")
     return event
