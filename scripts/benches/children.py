@@ -85,7 +85,7 @@ class Child:
         try:
             self._process.stdin.write(json.dumps([verb, arguments]).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # its pipe is broken, or was closed here
             raise self._failed(f"has ended ({error})") from None
 
     def receive(self, seconds: float = 600.0) -> Any:

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def _export_classifier(source: str, target: Path) -> None:
     }
     if net.config.model_type == "bert":
         example["token_type_ids"] = torch.zeros((2, 9), dtype=torch.long)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is what converts, and torch deprecates it
         model = ov.convert_model(Open().eval(), example_input=example)
     for port, name in zip(model.inputs, example, strict=True):
         port.get_tensor().set_names({name})

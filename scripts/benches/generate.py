@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +48,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     contexts: Contexts = [tuple(int(i) for i in row) for row in drawn]
     peak = {"threads": options.threads, "device": options.device}
     peaks = limits.measure(options.peak, **peak)
-    sides, absent = prepare(makers(task), report.progress)
+    weights: dict[str, float] = {}
+    sides, absent = prepare(weighed(makers(task), weights), report.progress)
     reference = Reference.of(task, contexts[:4])
     agreements = {name: side.forced(contexts[:4], reference) for name, side in sides.items()}
     levels = {
         str(n): level(sides, contexts[:n], options.rounds, options.device) for n in options.requests
     }
+    for sides_of_level in levels.values():
+        for name, found in sides_of_level.items():
+            found["gib"] += weights[name]
     about = versions.machine("torch", "transformers", "openvino", "openvino-genai", "onnxruntime")
     if options.device == "cuda":
         about["processor"] = f"{torch.cuda.get_device_name()} beside {about['processor']}"
@@ -70,6 +76,26 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "levels": levels,
         "absent": absent,
     }
+
+
+def allocated() -> float:
+    """GiB that torch holds on the GPU; 0 without one."""
+    return torch.cuda.memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+
+
+def weighed(
+    every: Iterable[tuple[str, Callable[[], Sampler]]], weights: dict[str, float]
+) -> Iterator[tuple[str, Callable[[], Sampler]]]:
+    """The same makers; each notes how much GPU memory its side took."""
+
+    def made(name: str, make: Callable[[], Sampler]) -> Sampler:
+        before = allocated()
+        side = make()
+        weights[name] = allocated() - before
+        return side
+
+    for name, make in every:
+        yield name, partial(made, name, make)
 
 
 def task_of(options: argparse.Namespace) -> Task:
@@ -97,11 +123,13 @@ def level(
     memory = dict.fromkeys(sides, 0.0)
 
     def work(name: str) -> None:
+        before = allocated()
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         made[name].append(sides[name].sample(contexts))
         if device == "cuda":
-            memory[name] = max(memory[name], torch.cuda.max_memory_allocated() / 2**30)
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            memory[name] = max(memory[name], peak - before)
 
     seconds = timing.alternate(
         {name: (lambda name=name: work(name)) for name in sides},
@@ -136,7 +164,7 @@ def show(result: dict[str, Any]) -> str:
         f"{result['gflop_per_request']:.1f} GFLOP a request."
     )
     header = ["side", "ms a request", "range", "tokens/s", "× the first", "of the limit"]
-    header += ["top-1 as fp32", "divergence"]
+    header += ["top-1 as fp32", "divergence", "GPU GiB"]
     for requests, sides in result["levels"].items():
         rows = [row(name, result, requests) for name in sides]
         parts.append(
@@ -160,6 +188,7 @@ def row(name: str, result: dict[str, Any], requests: str) -> list[str]:
         f"{sides[FIRST]['ms'] / side['ms']:.2f}",
         f"{share(name, side, result):.0%}",
         *(("-", "-") if agreement is None else (f"{agreement[0]:.1%}", f"{agreement[1]:.1e}")),
+        f"{side['gib']:.2f}" if side["gib"] else "-",
     ]
 
 

@@ -3,8 +3,8 @@
 Pairs (a context and a candidate, 80 tokens) scored by one process, each rung on top of the last:
 padded to 128 tokens with the slow tokenizer in fp32, one pair a call; padded to 80; compiled; with
 mixed precision (AMP: fp16 on CUDA, bf16 on a CPU); gathered into batches of 32; with the fast
-tokenizer; and last our own runtime: on CUDA the packed torch BERT in half precision, on a CPU the
-faster of it and OpenVINO. Rungs take turns; those of one pair a call score fewer pairs in a round.
+tokenizer; and last our own runtime: the packed torch BERT in half precision, on a CPU OpenVINO
+besides. Rungs take turns; those of one pair a call score fewer pairs in a round.
 """
 
 from __future__ import annotations

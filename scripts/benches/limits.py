@@ -37,7 +37,8 @@ def measure(
     `threads` are OpenVINO's (0: all); torch's are the caller's. OpenVINO's products are left out
     where it is not installed, and on a GPU.
     """
-    found = {f"torch {name}": torch_peak(name, size, repeats, device) for name in TORCH_FORMATS}
+    formats = TORCH_FORMATS if device == "cpu" else (*TORCH_FORMATS, "fp16")
+    found = {f"torch {name}": torch_peak(name, size, repeats, device) for name in formats}
     if device == "cpu":
         for name in OPENVINO_FORMATS:
             peak = openvino_peak(name, size, repeats, threads)

@@ -90,31 +90,32 @@ def _minilm(folder: Path) -> None:
     model = BertForSequenceClassification(read.config)  # saved as read, it keeps names of 2018
     model.load_state_dict(read.state_dict())
     model.save_pretrained(str(folder))
-    _wordpiece(folder)
+    wordpiece(folder)
 
 
 def _bert_base(folder: Path) -> None:
     from transformers import BertConfig, BertForSequenceClassification
 
-    _save(BertForSequenceClassification, BertConfig(num_labels=1), folder)
-    _wordpiece(folder)
+    save(BertForSequenceClassification, BertConfig(num_labels=1), folder)
+    wordpiece(folder)
 
 
 def _distilbert(folder: Path) -> None:
     from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-    _save(DistilBertForSequenceClassification, DistilBertConfig(num_labels=1), folder)
-    _wordpiece(folder)
+    save(DistilBertForSequenceClassification, DistilBertConfig(num_labels=1), folder)
+    wordpiece(folder)
 
 
-def _save(kind: Any, config: Any, folder: Path) -> None:
+def save(kind: Any, config: Any, folder: Path) -> None:
+    """A model class with random weights of that shape."""
     import torch
 
     torch.manual_seed(SEED)
     kind(config).save_pretrained(str(folder))
 
 
-def _wordpiece(folder: Path) -> None:
+def wordpiece(folder: Path) -> None:
     """A tokenizer that every version of transformers reads, and vocab.txt for the slow one."""
     source = packaged_minilm()
     raw = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))

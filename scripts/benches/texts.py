@@ -65,6 +65,7 @@ def words(tokenizer_file: str) -> tuple[tuple[str, int], ...]:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(tokenizer_file)
+    tokenizer.no_padding()
     found = {}
     for word in sorted(set(re.findall(r"[a-z]+", PROMPTS.read_text(encoding="utf-8").lower()))):
         ids = tokenizer.encode(word, add_special_tokens=False).ids
