@@ -47,35 +47,57 @@ _INSULT = (
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A reason and its expression, for any text and, four times as fast, for lower-case ASCII.
+    """A reason and its expression, for any text and for lower-case ASCII.
 
-    Without `door`, where there is one, the expression finds nothing in lower-case ASCII.
+    What the expression finds in lower-case ASCII holds one of `parts`: looking for these first
+    takes a fifth of the time.
     """
 
     reason: str
     anywhere: re.Pattern[str]
     in_lower_ascii: re.Pattern[str]
-    door: re.Pattern[str] | None = None
+    parts: tuple[str, ...]
 
     @classmethod
-    def of(cls, reason: str, pattern: str, door: str | None = None) -> Rule:
-        """A rule of an expression that is written in lower case."""
+    def of(cls, reason: str, pattern: str, parts: str) -> Rule:
+        """A rule of an expression in lower case; parts are divided by bars."""
         return cls(
-            reason,
-            re.compile(pattern, re.IGNORECASE),
-            re.compile(pattern),
-            re.compile(door) if door else None,
+            reason, re.compile(pattern, re.IGNORECASE), re.compile(pattern), tuple(parts.split("|"))
+        )
+
+    def finds(self, lower: str) -> bool:
+        """Whether lower-case ASCII holds what the rule is about."""
+        return (
+            any(part in lower for part in self.parts)
+            and self.in_lower_ascii.search(lower) is not None
         )
 
 
 RULES = (
-    Rule.of("offensive", _SLURS),
-    Rule.of("harm", _HARM),
-    Rule.of("insult", _INSULT),
-    Rule.of("sexual", _SEXUAL),
-    Rule.of("human-claim", _HUMAN),
-    Rule.of("personal-data", _PERSONAL_DATA, door=r"[@\d]|://|www\."),
-    Rule.of("advice", _ADVICE),
+    Rule.of(
+        "offensive",
+        _SLURS,
+        "fag|nigg|retard|kike|spic|chink|trann|cunt|whore|slut|rap|kill yourself|kys|go die|"
+        "child porn",
+    ),
+    Rule.of(
+        "harm",
+        _HARM,
+        "your sel|yoursel|end your life|better off dead|about you|miss you|pills|helps|works",
+    ),
+    Rule.of(
+        "insult",
+        _INSULT,
+        "you're|you are|you r|ur |shut up|hate you|go away|screw you|nobody|no one",
+    ),
+    Rule.of(
+        "sexual",
+        _SEXUAL,
+        "porn|dick|cock|pussy|blow|hand|orgasm|masturbat|naked|nude|horny|tits|boob|cum|fu",
+    ),
+    Rule.of("human-claim", _HUMAN, "i am|i'm|im from|i was|my |i "),
+    Rule.of("personal-data", _PERSONAL_DATA, "@|://|www.|0|1|2|3|4|5|6|7|8|9"),
+    Rule.of("advice", _ADVICE, "mg|milligram|pill|tablet|overdose|stop taking|sue|diagnos"),
 )
 
 
@@ -85,7 +107,4 @@ def reasons(text: str) -> Iterator[str]:
         yield from (rule.reason for rule in RULES if rule.anywhere.search(text))
         return
     lower = text.lower()
-    for rule in RULES:
-        shut = rule.door is not None and not rule.door.search(lower)
-        if not shut and rule.in_lower_ascii.search(lower):
-            yield rule.reason
+    yield from (rule.reason for rule in RULES if rule.finds(lower))

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from app.domain import (
     Candidate,
     Fact,
@@ -33,7 +35,11 @@ class UnknownRecord(Unreadable):
 
 def dump(record: Mapping[str, Any]) -> bytes:
     """UTF-8 JSON of one record, stamped with the version."""
-    return _ENCODER.encode({"v": VERSION, **record}).encode("utf-8", "surrogatepass")
+    stamped = {"v": VERSION, **record}
+    try:
+        return to_json(stamped, inf_nan_mode="constants", fallback=_plain)
+    except (PydanticSerializationError, UnicodeError):  # halves of surrogate pairs, which it lacks
+        return _ENCODER.encode(stamped).encode("utf-8", "surrogatepass")
 
 
 def load(data: bytes) -> Record:
@@ -75,7 +81,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
-# Made once: `json.dumps` makes one for every call that says how.
+# For what pydantic's encoder refuses; that one takes a sixth of the time for a slate.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 

@@ -14,7 +14,7 @@ from app.errors import StartupError, Unauthenticated
 from app.store.store import Store
 from app.web.auth import Auth
 from app.web.routes import declared
-from app.web.tokens import Tokens
+from app.web.tokens import Caller, Tokens
 from tests.app.web.helpers import ADMIN_KEY, JWT_SECRET, Edge, Person, assert_problem
 
 OPEN = {  # what may be called without credentials; nothing joins this list by accident
@@ -162,3 +162,14 @@ def test_tokens_in_themselves() -> None:
         Tokens("y" * 40, hours=1).read(issued.token)
     with pytest.raises(StartupError, match="KINDRED_JWT_SECRET"):
         Tokens("short", hours=1)
+
+
+def test_a_token_that_was_verified_before_ends_all_the_same() -> None:
+    tokens = Tokens(JWT_SECRET, 1 / 3_600)
+    issued = tokens.issue("u00" + "0" * 26, 3)
+    assert tokens.read(issued.token) == tokens.read(issued.token) == Caller("u00" + "0" * 26, 3)
+    time.sleep(max(0.0, issued.expires_at - time.time()) + 0.01)
+    with pytest.raises(Unauthenticated, match="expired"):
+        tokens.read(issued.token)
+    with pytest.raises(Unauthenticated):
+        tokens.read(issued.token[:-2] + ("AA" if issued.token[-2:] != "AA" else "BB"))

@@ -99,3 +99,28 @@ def test_memory_counts_names_apart() -> None:
         quota.take("a")
     assert caught.value.retry_after is not None
     assert 1 <= caught.value.retry_after <= 60
+
+
+def test_a_window_in_memory_begins_with_its_first_hit_and_ends() -> None:
+    now = [1_000.0]
+    memory = Memory(clock=lambda: now[0])
+    quota = Quota("m", 2, memory)
+    assert quota.take("a")["RateLimit"] == '"m";r=1;t=60'
+    now[0] += 59.5
+    assert quota.take("a")["RateLimit"] == '"m";r=0;t=1'
+    with pytest.raises(Exceeded) as refused:
+        quota.take("a")
+    assert refused.value.retry_after == 1
+    now[0] += 0.5
+    assert quota.take("a")["RateLimit"] == '"m";r=1;t=60'
+
+
+def test_memory_forgets_who_has_gone() -> None:
+    now = [0.0]
+    memory = Memory(clock=lambda: now[0])
+    quota = Quota("m", 2, memory)
+    for number in range(100):
+        quota.take(f"person {number}")
+    now[0] += 60.0
+    quota.take("another")
+    assert len(memory._windows) == 1
