@@ -39,6 +39,7 @@ POLICIES: Mapping[str, dict[str, str]] = {
 }
 REFERENCE = "N = 10"
 GAIN = service.ROOT / "artifacts" / "gain.json"
+_PROBE_MESSAGES = 100
 _SHARE = 0.95  # of the messages that must be well for a rate to hold
 
 
@@ -60,7 +61,9 @@ def find_capacity(at: service.Service, options: argparse.Namespace) -> dict[str,
     probes: list[dict[str, float]] = []
 
     def holds(rate: float) -> bool:
-        steps = f"{rate:.4f}:{options.settle},{rate:.4f}:{options.probe}"
+        # Long enough for a share of 95 % to mean something at a low rate, too.
+        seconds = min(max(options.probe, _PROBE_MESSAGES / rate), 3 * options.probe)
+        steps = f"{rate:.4f}:{options.settle},{rate:.4f}:{seconds}"
         run = Run.of(service.load(at, steps=steps, auth=True, seed=len(probes) + 1))
         sent = run.step(1)
         share = sum(answers.whole(a, objective) for a in sent) / max(1, len(sent))
@@ -148,7 +151,12 @@ def parse() -> argparse.Namespace:
     add("--objective-ms", type=int, default=800)
     add("--capacity", type=float, default=0.0, help="C10 if it is known; 0: search it")
     add("--guess", type=float, default=4.0, help="where the search begins, a second")
-    add("--probe", type=float, default=20.0, help="seconds of a probe of the search")
+    add(
+        "--probe",
+        type=float,
+        default=20.0,
+        help="seconds of a probe of the search, up to three times as many at low rates",
+    )
     add("--rounds", type=int, default=5)
     add("--settle", type=float, default=3.0, help="seconds of a step that do not count")
     add("--seconds", type=float, default=10.0, help="seconds of a step that do")
