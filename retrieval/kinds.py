@@ -19,7 +19,7 @@ GRAPH_ROWS = 300_000  # up to here a graph, in full precision; beyond it lists
 GPU_FLAT_ROWS = 2_000_000  # 3 GB at 384 dimensions; a GPU compares them all within the time
 _LISTS_PER_ROOT = 8  # lists for each √rows, rounded to a power of two
 _SAMPLE_PER_LIST = 32  # rows that k-means learns each list from
-_KEPT = 30  # rows that the codes find for each one wanted
+_KEPT = 60  # rows that the codes find for each one wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def lists_for(rows: int) -> int:
 
 def probes_for(lists: int) -> int:
     """How many lists a search reads for recall@10 ≥ 0.95."""
-    return lists // 16
+    return lists // 20
 
 
 def kind_for(rows: int, dimension: int, *, gpu: bool = False) -> Kind:

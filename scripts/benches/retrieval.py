@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval import table
-from retrieval.kinds import FLAT, HNSW, Kind, ivf, kind_for, lists_for
+from retrieval.kinds import FLAT, HNSW, Kind, ivf, kind_for, lists_for, probes_for
 from retrieval.table import Table
 from scripts.benches import report, service
 from scripts.benches.charts import Chart, Panel, Series
@@ -59,9 +59,9 @@ def sweep(name: str, kind: Kind) -> list[str]:
         return [""]
     if name == "hnsw":
         return [f"efSearch={beam}" for beam in _BEAMS]
-    probes = [n for n in _PROBES if n < kind.lists]
+    probes = sorted({n for n in _PROBES if n < kind.lists} | {probes_for(kind.lists)})
     if name == "ivf-pq+sq8":
-        return [f"nprobe={n},k_factor_rf={kept}" for n in probes for kept in (10, 30)]
+        return [f"nprobe={n},k_factor_rf={kept}" for n in probes for kept in (30, 60)]
     return [f"quantizer_efSearch={n},nprobe={n}" for n in probes]
 
 

@@ -122,7 +122,7 @@ def test_each_part_is_of_the_kind_of_its_size(tmp_path: Path) -> None:
     assert [kind.name for kind in manifest.kinds.values()] == ["ivf", "hnsw"]
     opened = open_index(folder, MANY, "enc-1")
     assert opened.manifest == manifest
-    assert opened.contexts.kind.search == "nprobe=24,k_factor_rf=30"
+    assert opened.contexts.kind.search == "nprobe=24,k_factor_rf=60"
     retriever = Retriever(MANY, opened)
     for i in (0, 299, 599):
         hit = retriever.search(embed([f"says {i} and {i % 7}"])[0], 3)[0]

@@ -55,7 +55,7 @@ def test_the_parameters_of_the_kind_are_set_at_load(rows: Held, tmp_path: Path) 
     table.build(rows, replace(LISTS, search="nprobe=1"), threads=1).save(tmp_path / "t.faiss")
     index = table.load(tmp_path / "t.faiss", LISTS)._index
     assert faiss.extract_index_ivf(index).nprobe == 24
-    assert faiss.downcast_index(index).k_factor == 30
+    assert faiss.downcast_index(index).k_factor == 60
 
 
 @KINDS
