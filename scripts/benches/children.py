@@ -45,7 +45,7 @@ class Child:
         said: Path,
     ) -> None:
         said.parent.mkdir(parents=True, exist_ok=True)
-        self._said = said
+        self._said, self._module = said, module
         with said.open("wb") as stderr:
             self._process = subprocess.Popen(
                 [python, "-m", module, *arguments],
@@ -125,7 +125,7 @@ class Child:
 
     def _failed(self, what: str) -> ChildError:
         lines = self._said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return ChildError(f"{Path(self._process.args[2]).name} {what}: {' / '.join(lines[-3:])}")  # type: ignore[index]
+        return ChildError(f"{self._module} {what}: {' / '.join(lines[-3:])}")
 
 
 def serve(handlers: Mapping[str, Handler]) -> None:

@@ -44,7 +44,7 @@ class TorchClassifier:
         folder = folder_of(model)
         self.device = device
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.padding = {"padding": True, "truncation": True, "max_length": 512}
+        self.padding: dict[str, Any] = {"padding": True, "truncation": True, "max_length": 512}
         if pad is not None:
             self.padding = {"padding": "max_length", "truncation": True, "max_length": pad}
         net = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)

@@ -132,7 +132,7 @@ def level(
             memory[name] = max(memory[name], peak - before)
 
     seconds = timing.alternate(
-        {name: (lambda name=name: work(name)) for name in sides},
+        {name: partial(work, name) for name in sides},
         rounds,
         say=lambda text: report.progress(f"{len(contexts)} requests: {text}"),
     )

@@ -15,6 +15,7 @@ import contextlib
 import os
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,17 +139,15 @@ def climb(
     """Every rung: messages a second and core (median of the rounds), latencies (all of them)."""
     slices: dict[str, list[dict[str, Any]]] = {name: [] for name in [*names, rungs.BATCHING]}
 
-    def one(name: str) -> float:
+    def one(name: str) -> None:
         slices[name].append(together(workers, "run", options.seconds, rung=name))
-        return options.seconds
 
-    def full() -> float:
+    def full() -> None:
         tokens = options.batch_tokens
         found = together(workers, "run_batched", options.seconds, rung=best, tokens=tokens)
         slices[rungs.BATCHING].append(found)
-        return options.seconds
 
-    sides: dict[str, timing.Side] = {name: (lambda name=name: one(name)) for name in names}
+    sides: dict[str, timing.Side] = {name: partial(one, name) for name in names}
     sides[rungs.BATCHING] = full
     timing.alternate(sides, options.rounds, warm=0, say=report.progress)
     return {name: figures(found) for name, found in slices.items()}

@@ -27,6 +27,7 @@ from scripts.benches.classifiers import (
     OpenVinoClassifier,
     PackedClassifier,
     Scores,
+    Texts,
     agreement,
 )
 from scripts.benches.sides import Absent, prepare
@@ -62,11 +63,11 @@ class Talk:
         plain, compiled = networks(folder, device)
         self._net = compiled if steps.compiled else plain
 
-    def scores(self, pairs: Pairs) -> Scores:
-        """(n,) logits of one batch; its shape is always the same for one n."""
+    def scores(self, texts: Texts) -> Scores:
+        """(n,) logits of one batch of pairs; its shape is always the same for one n."""
         import torch
 
-        left, right = (list(part) for part in zip(*pairs, strict=True))
+        left, right = (list(part) for part in zip(*texts, strict=True))
         encoded = self._tokenizer(
             left,
             right,
