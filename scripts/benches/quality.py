@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--out", type=Path, default=service.ROOT / "var" / "bench" / "quality.json")
     parser.add_argument("--cache", type=Path, default=service.ROOT / "var" / "models")
-    parser.add_argument("--slates", type=int, default=240)
+    parser.add_argument("--slates", type=int, default=600, help="600 tell 1 %% from 0.5 or 2")
     parser.add_argument("--timed", type=int, default=15, help="slates that are timed, 5 or more")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--only", nargs="+", help="runtimes; torch is always among them")

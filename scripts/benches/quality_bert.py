@@ -53,7 +53,7 @@ class Setup:
 
     root: Path
     cache: Path
-    slates: int = 240
+    slates: int = 600
     timed: int = 15
     threads: tuple[int, ...] = (1, 2)
     device: str = "cpu"
