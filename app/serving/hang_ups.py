@@ -33,7 +33,7 @@ class Connection(Protocol):
         """Its descriptor; -1 where it is closed."""
 
 
-class HungUp(GreenletExit):
+class HungUp(GreenletExit):  # type: ignore[misc]  # gevent has no types here
     """The client is gone. gunicorn ends a request that raises GreenletExit without an answer."""
 
 
