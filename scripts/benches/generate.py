@@ -69,10 +69,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "gflop_per_request": 1e-9
         * limits.gpt2_flop(config, options.context, options.candidates, options.tokens),
         "limits": peaks,
-        "agreement": {
-            name: None if found is None else [found.top1, found.divergence]
-            for name, found in agreements.items()
-        },
+        "agreement": {name: [found.top1, found.divergence] for name, found in agreements.items()},
         "levels": levels,
         "absent": absent,
     }
@@ -149,10 +146,10 @@ def level(
     return found
 
 
-def faithful(name: str, agreement: dict[str, list[float] | None]) -> bool:
+def faithful(name: str, agreement: dict[str, list[float | None]]) -> bool:
     """Whether a side's first choices are the reference's, as far as its format lets them be."""
-    found = agreement[name]
-    return found is not None and found[0] >= LEAST_TOP1[name.split()[-1]]
+    top1 = agreement[name][0]
+    return top1 is not None and top1 >= LEAST_TOP1[name.split()[-1]]
 
 
 def show(result: dict[str, Any]) -> str:
@@ -179,7 +176,7 @@ def row(name: str, result: dict[str, Any], requests: str) -> list[str]:
     """One side's line."""
     sides = result["levels"][requests]
     side, (_, candidates, tokens, _) = sides[name], result["task"]
-    agreement = result["agreement"][name]
+    top1, divergence = result["agreement"][name]
     return [
         name,
         f"{side['ms']:.0f}",
@@ -187,7 +184,8 @@ def row(name: str, result: dict[str, Any], requests: str) -> list[str]:
         f"{1e3 * candidates * tokens / side['ms']:.0f}",
         f"{sides[FIRST]['ms'] / side['ms']:.2f}",
         f"{share(name, side, result):.0%}",
-        *(("-", "-") if agreement is None else (f"{agreement[0]:.1%}", f"{agreement[1]:.1e}")),
+        f"{top1:.1%}",
+        "-" if divergence is None else f"{divergence:.1e}",
         f"{side['gib']:.2f}" if side["gib"] else "-",
     ]
 

@@ -49,10 +49,11 @@ class Task:
 @dataclass(frozen=True)
 class Forced:
     """Agreement along the reference's greedy tokens: the share of equal first choices, and the
-    mean Kullback-Leibler divergence from the reference, in nats a token."""
+    mean Kullback-Leibler divergence from the reference, in nats a token (None: it gives tokens
+    only, and goes its own way after the first that differs)."""
 
     top1: float
-    divergence: float
+    divergence: float | None
 
 
 class Sampler(Protocol):
@@ -61,8 +62,8 @@ class Sampler(Protocol):
     def sample(self, contexts: Contexts) -> float:
         """Generate for every context; the tokens that were made for a candidate, on average."""
 
-    def forced(self, contexts: Contexts, reference: Reference) -> Forced | None:
-        """How near it is to the reference; None where it only gives tokens."""
+    def forced(self, contexts: Contexts, reference: Reference) -> Forced:
+        """How near it is to the reference."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Transformers:
             made.cpu()
         return float(task.tokens)
 
-    def forced(self, contexts: Contexts, reference: Reference) -> Forced | None:
+    def forced(self, contexts: Contexts, reference: Reference) -> Forced:
         """One forward pass over contexts and tokens."""
         given = torch.tensor(list(contexts))
         whole = torch.cat([given, reference.ids], 1)[:, :-1].to(self._task.device)
@@ -161,7 +162,7 @@ class Ours:
         counts = [made.token_count for result in found for made in result.candidates]
         return float(np.mean(counts)) if counts else float("nan")
 
-    def forced(self, contexts: Contexts, reference: Reference) -> Forced | None:
+    def forced(self, contexts: Contexts, reference: Reference) -> Forced:
         """Step by step, each step fed the reference's token."""
         steps = reference.ids.shape[1]
         with torch.inference_mode():
@@ -192,22 +193,30 @@ class GenAi:
 
     def sample(self, contexts: Contexts) -> float:
         """All requests in one call."""
-        import openvino as ov
         import openvino_genai as genai
 
-        task = self._task
         config = genai.GenerationConfig()
         config.do_sample, config.temperature = True, SAMPLING.temperature
         config.top_k, config.top_p = SAMPLING.top_k, SAMPLING.top_p
-        config.num_return_sequences = task.candidates
-        config.max_new_tokens = config.min_new_tokens = task.tokens
+        config.num_return_sequences = self._task.candidates
+        return float(np.mean([len(ids) for each in self._run(contexts, config) for ids in each]))
+
+    def forced(self, contexts: Contexts, reference: Reference) -> Forced:
+        """It gives no logits: its own greedy tokens, where they are the reference's."""
+        import openvino_genai as genai
+
+        found = self._run(contexts, genai.GenerationConfig())
+        theirs = torch.tensor([each[0] for each in found])
+        return Forced(float((theirs == reference.ids).float().mean()), None)
+
+    def _run(self, contexts: Contexts, config: Any) -> list[list[list[int]]]:
+        """Ids of every candidate of every context."""
+        import openvino as ov
+
+        config.max_new_tokens = config.min_new_tokens = self._task.tokens
         given = [ov.Tensor(np.array([ids], dtype=np.int64)) for ids in contexts]
         found = self._pipeline.generate(given, [config] * len(given))
-        return float(np.mean([len(ids) for one in found for ids in one.m_generation_ids]))
-
-    def forced(self, contexts: Contexts, reference: Reference) -> Forced | None:
-        """It gives no logits."""
-        return None
+        return [one.m_generation_ids for one in found]
 
 
 def makers(task: Task) -> Iterator[tuple[str, Callable[[], Sampler]]]:

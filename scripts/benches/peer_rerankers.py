@@ -51,7 +51,11 @@ class Infinity:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         arguments = EngineArgs(
-            model_name_or_path=folder, engine="torch", device="cpu", batch_size=BATCH
+            model_name_or_path=folder,
+            engine="torch",
+            device="cpu",
+            batch_size=BATCH,
+            model_warmup=False,  # minutes of batches of 512 tokens; the bench warms every side
         )
         self._engine = AsyncEmbeddingEngine.from_args(arguments)
         self._run(self._engine.astart())
