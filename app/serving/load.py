@@ -178,7 +178,7 @@ def decide(level: Level, load: Load, limits: Limits, now: float) -> tuple[Level,
         level = Level(worth, now)
     elif steps := int((now - level.since) / RISE_SECONDS):
         # A rung a quarter of a second, asked or not: a quiet hour must not keep N down.
-        ceiling = _worth_most(rungs, load, limits, RISE_HEADROOM)
+        ceiling = min(worth, _worth_most(rungs, load, limits, RISE_HEADROOM))
         level = Level(max(rung, min(rung + steps, ceiling)), now)
     return level, rungs[_highest_in_time(rungs[: level.rung + 1], load, limits)]
 
