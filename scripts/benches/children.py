@@ -7,6 +7,7 @@ taken in the child: the pipe is not what is measured.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -57,6 +58,7 @@ class Child:
                 start_new_session=True,  # what it starts ends with it
             )
         self._buffer = b""
+        self._closed = False
 
     def __enter__(self) -> Child:
         return self
@@ -107,21 +109,27 @@ class Child:
         return answer["value"]
 
     def close(self) -> None:
-        """End the process and what it started."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, number)
-            try:
-                self._process.wait(_END_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None and not pipe.closed:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue  # what was not read any more
+        """End the process and what it started, even where this is interrupted itself."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._signal(signal.SIGTERM)
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass  # it is not asked again
+        finally:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):  # what was not read any more
+                        pipe.close()
+
+    def _signal(self, number: int) -> None:
+        """To all of its group that are left."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def _failed(self, what: str) -> ChildError:
         lines = self._said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -129,7 +137,18 @@ class Child:
 
 
 def serve(handlers: Mapping[str, Handler]) -> None:
-    """The child's side: answer calls until there are no more."""
+    """The child's side: answer calls until there are no more, or nobody to answer; then end.
+
+    It ends at once: threads that a library left running would keep it alive without a parent.
+    """
+    try:
+        _answer(handlers)
+    except BrokenPipeError:
+        os._exit(1)
+    os._exit(0)
+
+
+def _answer(handlers: Mapping[str, Handler]) -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 import time
 
 from scripts.benches import children
@@ -30,5 +32,11 @@ def child() -> int:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
 
 
+def linger() -> int:
+    """Leaves a thread that never ends; its own id."""
+    threading.Thread(target=time.sleep, args=(600.0,)).start()
+    return os.getpid()
+
+
 if __name__ == "__main__":
-    children.serve({"echo": echo, "refuse": refuse, "nap": nap, "child": child})
+    children.serve({"echo": echo, "refuse": refuse, "nap": nap, "child": child, "linger": linger})

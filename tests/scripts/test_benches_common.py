@@ -172,6 +172,18 @@ def test_what_a_child_started_ends_with_it(child: children.Child) -> None:
         child.call("echo", 60.0, value=1)
 
 
+def test_a_child_without_a_parent_ends_whatever_its_threads_do(tmp_path: Path) -> None:
+    started = children.Child("tests.scripts.child_example", said=tmp_path / "log")
+    try:
+        pid = started.call("linger", 60.0)
+        assert started._process.stdin is not None
+        started._process.stdin.close()  # as the system does where a parent is killed
+        assert started._process.wait(20.0) == 0
+        assert not _alive(pid)
+    finally:
+        started.close()
+
+
 def _alive(pid: int) -> bool:
     """Running; a zombie that nobody has waited for is not."""
     try:
