@@ -39,6 +39,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "flask": ("app.web", "app.factory", "app.cli", "scripts.benches"),
     "gevent": ("app.serving", "app.factory", "gunicorn.conf", "scripts"),
     "redis": ("app.store",),
+    "hiredis": ("app.store",),
     "torch": ("models", "scripts"),
     "transformers": ("models", "scripts"),
     "openvino": ("models", "scripts"),

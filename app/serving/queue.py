@@ -107,6 +107,12 @@ class WaitingItems(Generic[Item]):
 
     def remove(self, entry: Entry[Item]) -> bool:
         """Take one entry out; False if it does not wait any more."""
+        removed = self._drop(entry)
+        self._tidy_when_due()
+        return removed
+
+    def _drop(self, entry: Entry[Item]) -> bool:
+        """The same, but the indices stay as they are: their owner may be walking through them."""
         if not entry.waiting:
             return False
         entry.waiting = False
@@ -117,15 +123,14 @@ class WaitingItems(Generic[Item]):
         self._size -= 1
         self._tokens -= entry.length
         self._husks += 1
-        if self._husks > self._size + _HUSKS_KEPT:
-            self._tidy()
         return True
 
     def remove_group(self, group: int) -> list[Entry[Item]]:
         """Take out what still waits of one submission."""
         entries = list(self._groups.get(group, {}).values())
         for entry in entries:
-            self.remove(entry)
+            self._drop(entry)
+        self._tidy_when_due()
         return entries
 
     def expire(self, now: float) -> list[Entry[Item]]:
@@ -133,8 +138,9 @@ class WaitingItems(Generic[Item]):
         expired = []
         while self._ending and self._ending[0][0] <= now:
             entry = heappop(self._ending)[2]
-            if self.remove(entry):
+            if self._drop(entry):
                 expired.append(entry)
+        self._tidy_when_due()
         return expired
 
     def most_urgent(self) -> Entry[Item] | None:
@@ -151,7 +157,7 @@ class WaitingItems(Generic[Item]):
         head = self.most_urgent()
         if head is None:
             return []
-        self.remove(head)
+        self._drop(head)
         batch = [head]
         longest = head.length
         # A submission's own items in their order of urgency.
@@ -159,7 +165,7 @@ class WaitingItems(Generic[Item]):
         for entry in sorted(own.values(), key=lambda entry: entry.urgency):
             padded = max(longest, entry.length)
             if budget.admits(len(batch) + 1, padded):
-                self.remove(entry)
+                self._drop(entry)
                 batch.append(entry)
                 longest = padded
         for priority in sorted(self._alike):
@@ -167,16 +173,18 @@ class WaitingItems(Generic[Item]):
                 found = self._alike[priority].pop_nearest(head.length, room)
                 if found is None:
                     break
-                self.remove(found)
+                self._drop(found)
                 batch.append(found)
                 longest = max(longest, found.length)
+        self._tidy_when_due()
         return batch
 
     def clear(self) -> list[Entry[Item]]:
         """Take everything out, the most urgent first."""
         entries = sorted(self._all(), key=lambda entry: entry.urgency)
         for entry in entries:
-            self.remove(entry)
+            self._drop(entry)
+        self._tidy_when_due()
         return entries
 
     def _all(self) -> list[Entry[Item]]:
@@ -187,8 +195,10 @@ class WaitingItems(Generic[Item]):
         heappush(self._ending, (entry.deadline, entry.seq, entry))
         self._alike.setdefault(entry.priority, Lengths()).add(entry)
 
-    def _tidy(self) -> None:
+    def _tidy_when_due(self) -> None:
         """Build the indices anew of what waits; each husk is cleared away once."""
+        if self._husks <= self._size + _HUSKS_KEPT:
+            return
         self._husks = 0
         self._urgent, self._ending, self._alike = [], [], {}
         for entry in self._all():

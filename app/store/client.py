@@ -26,7 +26,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from app.errors import StartupError, StoreUnavailable
-from app.store.connections import READ_BYTES, Connections, ReplyParser
+from app.store.connections import Connections
 from app.telemetry import Metrics
 
 _LUA = Path(__file__).parent / "lua"
@@ -64,8 +64,6 @@ class RedisClient:
                 url,
                 max_connections=_POOL_MAX,
                 wait_seconds=timeout_seconds,
-                parser_class=ReplyParser,
-                socket_read_size=READ_BYTES,
                 socket_timeout=timeout_seconds,
                 socket_connect_timeout=timeout_seconds,
                 retry=Retry(NoBackoff(), 0),

@@ -15,8 +15,8 @@ from models.generator import (
     GenerateItem,
     Generator,
 )
-from models.runtimes.hardware import choose_device, choose_dtype
 from models.reply_text import is_ill, last_sentence
+from models.runtimes.hardware import choose_device, choose_dtype
 from models.runtimes.torch_gpt2 import TorchGpt2
 from models.sampling import Sampling
 from models.training.tokenizer import EOS, train_tokenizer

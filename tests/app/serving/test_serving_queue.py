@@ -128,6 +128,14 @@ def test_what_has_left_does_not_pile_up_behind_what_stays() -> None:
     assert held < 500
 
 
+def test_tidying_does_not_disturb_a_look_into_the_queue() -> None:
+    """What has left is cleared away now and then, which may fall due while a batch is chosen."""
+    waiting: WaitingItems[str] = WaitingItems(10)
+    for _ in range(300):
+        waiting.add([entry(10, group=1), entry(10, group=2)])
+        assert len(waiting.take(Budget(tokens=100, items=4))) == 2
+
+
 @given(st.lists(entries, max_size=40), budgets)
 def test_every_item_is_taken_exactly_once(items: list[Entry[str]], budget: Budget) -> None:
     waiting = filled(items)

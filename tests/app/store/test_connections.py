@@ -1,101 +1,46 @@
-"""Answers of Redis read from one buffer, and connections that are lent out."""
+"""Connections that are lent out, and commands as they are sent."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
-from hypothesis import given
-from hypothesis import strategies as st
-from redis.exceptions import InvalidResponse, NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from app.store.client import RedisClient
-from app.store.connections import Connections, ReplyParser, packed
+from app.store.connections import Connections
 from app.store.private_redis import PrivateRedis
 from app.telemetry import Metrics
-
-ANSWERS = st.recursive(
-    st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.binary(max_size=200)),
-    lambda inner: st.lists(inner, max_size=6),
-    max_leaves=30,
-)
-
-
-def spelt(value: Any) -> bytes:
-    """A value as RESP2 writes it."""
-    if value is None:
-        return b"$-1\r\n"
-    if isinstance(value, int):
-        return b":%d\r\n" % value
-    if isinstance(value, bytes):
-        return b"$%d\r\n%b\r\n" % (len(value), value)
-    return b"*%d\r\n" % len(value) + b"".join(map(spelt, value))
-
-
-class Pieces:
-    """A socket that gives its bytes in pieces of a size."""
-
-    def __init__(self, data: bytes, size: int) -> None:
-        self._data, self._size = data, size
-
-    def recv(self, most: int) -> bytes:
-        size = min(most, self._size)
-        piece, self._data = self._data[:size], self._data[size:]
-        return piece
-
-
-def parser_of(data: bytes, size: int = 65_536) -> ReplyParser:
-    parser = ReplyParser(65_536)
-    connection = SimpleNamespace(_sock=Pieces(data, size), socket_timeout=1.0, encoder=None)
-    parser.on_connect(connection)
-    return parser
-
-
-@given(st.lists(ANSWERS, min_size=1, max_size=4), st.integers(1, 50))
-def test_answers_come_back_whatever_the_pieces(values: list[Any], size: int) -> None:
-    parser = parser_of(b"".join(map(spelt, values)), size)
-    assert [parser.read_response() for _ in values] == values
-    with pytest.raises(redis.ConnectionError):
-        parser.read_response()
-
-
-@given(st.lists(st.one_of(st.binary(max_size=40), st.text(max_size=40)), min_size=1, max_size=9))
-def test_a_command_is_packed_as_an_array_of_strings(command: list[bytes | str]) -> None:
-    data = [part.encode() if isinstance(part, str) else part for part in command]
-    assert parser_of(packed(command)).read_response() == data
-
-
-def test_numbers_are_packed_as_redis_py_packs_them() -> None:
-    answer = parser_of(packed(("SET", 3, 0.1, 1e22))).read_response()
-    assert answer == [b"SET", b"3", b"0.1", b"1e+22"]
-
-
-def test_errors_are_values_inside_and_lines_are_checked() -> None:
-    parser = parser_of(b"*2\r\n-NOSCRIPT none\r\n+OK\r\n-ERR bad\r\n\r\n")
-    first, second = parser.read_response()
-    assert isinstance(first, NoScriptError)
-    assert second == b"OK"
-    assert isinstance(parser.read_response(), ResponseError)
-    with pytest.raises(InvalidResponse):
-        parser.read_response()
-    with pytest.raises(InvalidResponse):
-        parser_of(b"?1\r\n").read_response()
-
 
 Open = Callable[..., Connections]
 
 
 @pytest.fixture
 def pool(redis_server: PrivateRedis) -> Any:
-    options = {"parser_class": ReplyParser, "protocol": 2, "socket_timeout": 5.0}
+    options = {"protocol": 2, "socket_timeout": 5.0}
     opened = Connections.from_url(redis_server.url, max_connections=2, wait_seconds=0.05, **options)
     yield opened
     opened.disconnect()
+
+
+def test_a_command_is_packed_as_redis_py_packs_it(pool: Connections) -> None:
+    command = ("ECHO", b"\x00\r\n\xff")
+    assert pool.ask(*command) == command[1]
+    script = "return {KEYS[1], ARGV[1], ARGV[2], ARGV[3], #ARGV}"
+    answer = pool.ask("EVAL", script, 1, "k\u00e9y", 3, 0.1, 1e22)
+    assert answer == ["k\u00e9y".encode(), b"3", b"0.1", b"1e+22", 3]
+
+
+def test_an_error_inside_an_answer_is_a_value(pool: Connections) -> None:
+    first, second = pool.ask("EVAL", "return {redis.error_reply('NOSCRIPT none'), 'OK'}", 0)
+    assert isinstance(first, NoScriptError)
+    assert second == b"OK"
+    with pytest.raises(ResponseError):
+        pool.ask("NOSUCHCOMMAND")
 
 
 def test_a_connection_is_used_again_and_their_number_is_bounded(pool: Connections) -> None:
