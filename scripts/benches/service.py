@@ -81,7 +81,9 @@ def streamer(environment: Mapping[str, str], clients: int) -> Iterator[Service]:
 @contextmanager
 def _plain(module: str, environment: Mapping[str, str], *options: str) -> Iterator[Service]:
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *options]
+    # Kindred's own gunicorn.conf.py lies in this folder and would be taken otherwise.
+    command = [sys.executable, "-m", "gunicorn", "--config", "/dev/null"]
+    command += ["--bind", f"127.0.0.1:{port}", *options]
     command += ["--timeout", "600", f"scripts.benches.{module}:create_app()"]
     with _process(command, environment, port, "/livez") as url:
         yield Service(url, Path())
