@@ -338,7 +338,7 @@ def test_what_is_exported_is_what_was_trained(tmp_path: Path, public: Path, own:
     generator.run([GenerateItem(ids, n=2, seed=1)])
     model = load_run(run)[0]
     with torch.inference_mode():
-        first = generator.runtime.start([ids], [1], 1).first[0]
+        first = generator.network.start([ids], [1], 1).first[0]
         theirs = model(torch.tensor([ids])).logits[0, -1]
     torch.testing.assert_close(first, theirs, atol=2e-2, rtol=0.0)  # rounded to fp16
 
