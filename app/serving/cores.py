@@ -23,7 +23,8 @@ from app.serving.turns import Claim, Turns
 # by a part of the gather deadline.
 PATIENCE: Mapping[str, float] = {RERANKER: 0.0, ENCODER: 0.005, GENERATOR: 0.1}
 
-# A turn that is not over by then hangs, or is far beyond every deadline: the others go on.
+# A turn that is not over by then hangs, or is far beyond every deadline: it is given up, and the
+# others go on. Nor does anybody wait for longer, whatever the reason.
 LONGEST_WAIT = 1.0  # seconds
 
 # What `KINDRED_CONCURRENCY=auto` means, by the device that the models run on.
@@ -74,7 +75,7 @@ class Cores:
     ) -> None:
         self._new_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
         self._lock = self._new_lock()  # held for microseconds
-        self._turns = Turns(patience)
+        self._turns = Turns(patience, longest=longest_wait)
         self._gates: dict[Claim, Any] = {}  # of those that wait: a lock that is let go
         self._longest_wait = longest_wait
         self._clock = clock
@@ -128,6 +129,7 @@ class Cores:
         with self._lock:
             self._turns.insists(claim, self._clock())
             self._gates.pop(claim, None)
+            self._open_gates()  # of those who waited for the same one, where there is room
 
     def _open_gates(self) -> None:
         """Let those pass whose turn it is. Under the lock."""

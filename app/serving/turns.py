@@ -10,10 +10,14 @@ its steps therefore goes on giving way as long as it has waited less than its pa
 that it does so ever more rarely: it lets go who has waited longer than it was itself put off beyond
 its patience. Under the others' endless demand, a batch of s steps against turns of one step each is
 put off by some √(2s) steps more.
+
+A turn that lasts too long is given up: whoever runs in it hangs, or might as well, and holds nobody
+up any more. Should it come back after all, it waits for a turn like everybody else.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -36,15 +40,19 @@ class Claim:
 class Turns:
     """Who runs, and who waits."""
 
-    def __init__(self, patience: Mapping[str, float], slots: int = 1) -> None:
-        """`patience`: seconds by model. `slots`: how many may run at once."""
+    def __init__(
+        self, patience: Mapping[str, float], slots: int = 1, *, longest: float = math.inf
+    ) -> None:
+        """`patience`: seconds by model. `slots`: how many may run. `longest`: seconds of a turn."""
         if slots < 1:
             raise ValueError("somebody must be able to run")
         self._patience = patience
         self._slots = slots
+        self._longest = longest
         self._numbers = count(1)
         self._running: set[Claim] = set()
         self._waiting: set[Claim] = set()
+        self._given_up: set[Claim] = set()  # they hang, as far as is known
 
     @property
     def running(self) -> frozenset[Claim]:
@@ -64,6 +72,9 @@ class Turns:
 
     def grant(self, now: float) -> list[Claim]:
         """Those whose turn comes now; they run from here on."""
+        hanging = {claim for claim in self._running if now - claim.since >= self._longest}
+        self._running -= hanging
+        self._given_up |= hanging
         granted = []
         while self._waiting and len(self._running) < self._slots:
             first = self._first()
@@ -72,11 +83,15 @@ class Turns:
         return granted
 
     def gives_way(self, claim: Claim, now: float) -> bool:
-        """Whether somebody who waits goes before this one that runs; then it waits itself."""
-        if claim not in self._running:
+        """Whether somebody goes before this one that runs; then it waits itself."""
+        if claim not in self._running | self._given_up:
             return False
         claim.due += now - claim.since
         claim.since = now
+        if claim in self._given_up:  # somebody else may have its turn by now
+            self._given_up.remove(claim)
+            self._waiting.add(claim)
+            return True
         if not self._waiting or self._first().place > claim.place:
             return False
         self._running.remove(claim)
@@ -94,6 +109,7 @@ class Turns:
         """A claim is done with."""
         self._running.discard(claim)
         self._waiting.discard(claim)
+        self._given_up.discard(claim)
 
     def _first(self) -> Claim:
         return min(self._waiting, key=lambda claim: claim.place)

@@ -119,6 +119,26 @@ def test_one_that_hangs_holds_the_others_up_only_so_long() -> None:
     assert not cores._turns.running | cores._turns.waiting
 
 
+def test_one_that_hangs_is_waited_for_once_and_not_by_every_later_batch() -> None:
+    cores = Cores(longest_wait=0.1)
+    stage = Stage(cores)
+    released = threading.Event()
+    stage.play("generator", lambda: released.wait(ENOUGH) and None)
+    until(lambda: stage.seen == ["generator"])
+    stage.play("encoder")
+    until(lambda: len(stage.seen) == 2 and not cores._turns.running)
+    cores._longest_wait = ENOUGH  # at the gates: who waits there now, is seen to wait
+    begin = time.monotonic()
+    for count in range(3, 8):
+        stage.play("reranker")
+        until(lambda count=count: len(stage.seen) == count)  # type: ignore[misc]
+    assert time.monotonic() - begin < ENOUGH / 2
+    released.set()
+    stage.end()
+    assert not cores._turns.running | cores._turns.waiting
+    assert not cores._gates
+
+
 def test_closing_lets_everyone_go_on(cores: Cores) -> None:
     stage = Stage(cores)
     released = threading.Event()

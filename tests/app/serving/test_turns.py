@@ -54,17 +54,58 @@ def test_patience_that_has_run_out_holds_its_place() -> None:
 
 def test_who_insists_runs_beside_the_others_and_nobody_joins_them() -> None:
     turns = Turns(PATIENCE)
-    hanging = turns.claim("generator", 0.0)
+    slow = turns.claim("generator", 0.0)
     turns.grant(0.0)
     insisting = turns.claim("reranker", 0.1)
     waiting = turns.claim("encoder", 0.1)
     assert turns.insists(insisting, 1.1)
     assert not turns.insists(insisting, 1.1)
-    assert turns.running == {hanging, insisting}
+    assert turns.running == {slow, insisting}
     turns.end(insisting)
-    assert turns.grant(1.2) == []  # the one that hangs still has its turn
-    turns.end(hanging)
+    assert turns.grant(1.2) == []  # the slow one still has its turn
+    turns.end(slow)
     assert turns.grant(1.3) == [waiting]
+
+
+def test_one_that_hangs_loses_its_turn_once_and_holds_nobody_up_again() -> None:
+    turns = Turns(PATIENCE, longest=1.0)
+    hanging = turns.claim("generator", 0.0)
+    turns.grant(0.0)
+    waiting = turns.claim("encoder", 0.1)
+    assert turns.grant(0.9) == []
+    assert turns.grant(1.0) == [waiting]
+    turns.end(waiting)
+    for number in range(3):
+        later = turns.claim("reranker", 2.0 + number)
+        assert turns.grant(2.0 + number) == [later]
+        assert turns.running == {later}
+        turns.end(later)
+    turns.end(hanging)
+    assert not turns.gives_way(hanging, 6.0)
+    assert not turns.running | turns.waiting
+
+
+def test_one_that_was_given_up_and_comes_back_waits_for_a_turn() -> None:
+    turns = Turns(PATIENCE, longest=1.0)
+    back = turns.claim("generator", 0.0)
+    turns.grant(0.0)
+    other = turns.claim("encoder", 1.5)
+    assert turns.grant(1.5) == [other]
+    assert turns.gives_way(back, 1.6)
+    assert turns.grant(1.6) == []
+    turns.end(other)
+    assert turns.grant(1.7) == [back]
+    assert not turns.gives_way(back, 1.8)
+
+
+def test_a_long_batch_of_short_steps_does_not_hang() -> None:
+    turns = Turns(PATIENCE, longest=1.0)
+    long = turns.claim("generator", 0.0)
+    turns.grant(0.0)
+    for step in range(1, 40):
+        assert not turns.gives_way(long, step * 0.1)
+        assert turns.grant(step * 0.1) == []
+    assert turns.running == {long}
 
 
 def test_what_is_over_has_no_say() -> None:
