@@ -20,6 +20,9 @@ MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:kindred:problem:"
 _INTERNAL = "Something went wrong on our side. It was noted."
 _BACK_SOON = 1.0  # seconds, where an error that passes does not say when
+# Seconds over which those who come back soon are spread. The header holds whole seconds, rounded
+# up: anything below two would send most of them to the same one.
+_SPREAD = 2.0
 
 
 def problem_of(error: KindredError) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def retry_after(error: KindredError) -> int | None:
     if base is None and error.status not in (429, 503):
         return None
     base = _BACK_SOON if base is None else max(0.0, base)
-    return max(1, math.ceil(base + random.uniform(0.0, max(1.0, base / 2))))
+    return max(1, math.ceil(base + random.uniform(0.0, max(_SPREAD, base / 2))))
 
 
 def respond(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from app import errors
 from app.errors import FieldError
+from app.web.problems import retry_after
 from tests.app.web.helpers import Edge, Person, Script, assert_problem
 
 STATUSES = [
@@ -41,6 +43,15 @@ def test_retry_after_is_spread(edge: Edge, script: Script) -> None:
     assert len(seen) > 1
     assert min(seen) >= 10
     assert max(seen) <= 15
+
+
+@pytest.mark.parametrize("base", [None, 0.0, 1.0, 2.0, 4.0])
+def test_whole_seconds_are_spread_evenly_however_soon(base: float | None) -> None:
+    error = errors.Overloaded(retry_after=base)
+    seen = Counter(retry_after(error) for _ in range(2_000))
+    earliest = int(1.0 if base is None else base) + 1
+    assert set(seen) == {earliest, earliest + 1}
+    assert min(seen.values()) > 800  # of 1000 expected: nine standard deviations
 
 
 @pytest.mark.faults
