@@ -74,12 +74,13 @@ class Exceeded(QuotaExceeded):
 class Memory:
     """Counts in this process: for each name a window that its first hit opens.
 
-    The storage that `limits` has for this starts a thread for every hit.
+    The storage that `limits` has for this starts a thread for every hit. The clock is monotonic: a
+    wall clock that is set back would lengthen every window.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._windows: dict[tuple[str, str], tuple[int, float]] = {}  # hits, end (Unix seconds)
+        self._windows: dict[tuple[str, str], tuple[int, float]] = {}  # hits, end
         self._swept = clock()
 
     def __call__(self, item: RateLimitItem, who: str) -> Counted:
@@ -89,7 +90,7 @@ class Memory:
             self._swept = now
             self._windows = {k: v for k, v in self._windows.items() if v[1] > now}
         name = (item.namespace, who)
-        hits, end = self._windows.get(name, (0, 0.0))
+        hits, end = self._windows.get(name, (0, now))
         if end <= now:
             hits, end = 0, now + _WINDOW
         hits += 1
@@ -128,6 +129,7 @@ class Shared:
 def _counted(limiter: FixedWindowRateLimiter, item: RateLimitItem, who: str) -> Counted:
     allowed = limiter.hit(item, who)
     window = limiter.get_window_stats(item, who)
+    # `limits` adds what Redis says is left to the wall clock.
     return Counted(allowed, window.remaining, _until(window.reset_time, time.time()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -113,6 +114,18 @@ def test_a_window_in_memory_begins_with_its_first_hit_and_ends() -> None:
     assert refused.value.retry_after == 1
     now[0] += 0.5
     assert quota.take("a")["RateLimit"] == '"m";r=1;t=60'
+
+
+@pytest.mark.parametrize("leap", [-3_600.0, 3_600.0])
+def test_a_wall_clock_that_is_set_changes_no_window(
+    monkeypatch: pytest.MonkeyPatch, leap: float
+) -> None:
+    quota = Quota("m", 1, Memory())
+    quota.take("a")
+    wall = time.time() + leap
+    monkeypatch.setattr(time, "time", lambda: wall)
+    with pytest.raises(Exceeded):
+        quota.take("a")
 
 
 def test_memory_forgets_who_has_gone() -> None:
