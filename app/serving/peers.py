@@ -5,13 +5,15 @@ all map, and reads the others'. Nobody waits for anybody: there is no lock. A sl
 writing into a free one; if two take the same one at once, the later write stands, and the other
 worker sees at its next publication that the slot is not its own and takes another. A slot carries
 a checksum, so one that is read while it is written is skipped; one whose heartbeat is old belongs
-to a worker that has ended, or that has nothing to do.
+to a worker that has ended, or that has nothing to do. Workers in several containers may share the
+file and have the same process id: a random number beside it tells them apart.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import secrets
 import struct
 import time
 import zlib
@@ -25,7 +27,7 @@ from app.telemetry import get_logger
 FILE = "workers"
 SLOTS = 64
 STALE_SECONDS = 2.0  # without a heartbeat
-_BODY = struct.Struct("<Qdddd")  # pid, heartbeat, rate, in flight, busy share
+_BODY = struct.Struct("<QIdddd")  # pid, nonce, heartbeat, rate, in flight, busy share
 _CHECK = struct.Struct("<I")
 _SLOT = 64  # bytes: a cache line each
 
@@ -34,11 +36,17 @@ _SLOT = 64  # bytes: a cache line each
 class Worker:
     """What one worker says of itself."""
 
-    pid: int
+    pid: int  # within its own namespace
+    nonce: int  # 32 random bits
     heartbeat: float  # of the machine's monotonic clock, seconds
     rate: float  # requests a second that reach it
     in_flight: float  # requests in progress
     busy: float  # share of the time in which a model of it ran, 0 … 1
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Who it is: no two workers have the same."""
+        return self.pid, self.nonce
 
 
 def peers_of(settings: Settings) -> Peers | None:
@@ -65,6 +73,7 @@ class Peers:
     Args:
         path: the file, made if it is not there; its folder must be.
         clock: the same for all processes of the machine (CLOCK_MONOTONIC is).
+        pid: of this process, unless given.
 
     Raises OSError where the file cannot be made or mapped.
     """
@@ -76,7 +85,7 @@ class Peers:
         pid: int | None = None,
     ) -> None:
         self._clock = clock
-        self._pid = os.getpid() if pid is None else pid
+        self._me = (os.getpid() if pid is None else pid, secrets.randbits(32))
         self._slot: int | None = None
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -88,10 +97,10 @@ class Peers:
 
     def publish(self, rate: float, in_flight: int, busy: float) -> None:
         """Say what this worker is doing; without a free slot, nothing."""
-        if self._slot is None or self._owner(self._slot) != self._pid:
+        if self._slot is None or self._owner(self._slot) != self._me:
             self._slot = self._free()
         if self._slot is not None:
-            body = _BODY.pack(self._pid, self._clock(), rate, float(in_flight), busy)
+            body = _BODY.pack(*self._me, self._clock(), rate, float(in_flight), busy)
             begin = self._slot * _SLOT
             self._map[begin : begin + _BODY.size + _CHECK.size] = body + _CHECK.pack(
                 zlib.crc32(body)
@@ -99,7 +108,7 @@ class Peers:
 
     def others(self) -> list[Worker]:
         """The other workers that have published lately."""
-        return [worker for worker in self._living() if worker.pid != self._pid]
+        return [worker for worker in self._living() if worker.owner != self._me]
 
     def rate(self) -> float:
         """Requests a second that reach the other workers."""
@@ -109,7 +118,7 @@ class Peers:
         """Free the slot; may be called twice."""
         if self._map.closed:
             return
-        if self._slot is not None and self._owner(self._slot) == self._pid:
+        if self._slot is not None and self._owner(self._slot) == self._me:
             begin = self._slot * _SLOT
             self._map[begin : begin + _SLOT] = bytes(_SLOT)
         self._map.close()
@@ -132,15 +141,15 @@ class Peers:
         sound = worker.pid != 0 and _CHECK.unpack(check)[0] == zlib.crc32(body)
         return worker if sound else None
 
-    def _owner(self, slot: int) -> int | None:
+    def _owner(self, slot: int) -> tuple[int, int] | None:
         worker = self._read(slot)
-        return worker.pid if worker is not None else None
+        return worker.owner if worker is not None else None
 
     def _free(self) -> int | None:
         """One's own slot, else the first that nobody living holds."""
         workers = [self._read(slot) for slot in range(SLOTS)]
         for slot, worker in enumerate(workers):
-            if worker is not None and worker.pid == self._pid:
+            if worker is not None and worker.owner == self._me:
                 return slot
         for slot, worker in enumerate(workers):
             if worker is None or not self._fresh(worker):

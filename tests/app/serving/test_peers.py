@@ -33,7 +33,8 @@ def test_each_sees_the_others_and_not_itself(tmp_path: Path, clock: Clock) -> No
     assert one.others() == two.others() == []
     one.publish(5.0, 3, 0.4)
     two.publish(7.0, 1, 0.9)
-    assert two.others() == [Worker(1, 100.0, 5.0, 3.0, 0.4)]
+    [seen] = two.others()
+    assert seen == Worker(1, seen.nonce, 100.0, 5.0, 3.0, 0.4)
     assert one.rate() == 7.0
     one.publish(6.0, 4, 0.5)
     assert two.rate() == 6.0
@@ -48,6 +49,19 @@ def test_who_is_silent_is_not_counted_and_loses_the_slot(tmp_path: Path, clock: 
     one.publish(5.0, 3, 0.4)  # who finds another
     assert two.rate() == 5.0
     assert one.rate() == 7.0
+
+
+def test_two_with_the_same_process_id_are_two(tmp_path: Path, clock: Clock) -> None:
+    """As the first process of each of two containers that share the folder."""
+    one, two = (Peers(tmp_path / "p", clock, 1) for _ in range(2))
+    for _ in range(2):
+        one.publish(5.0, 3, 0.4)
+        two.publish(7.0, 1, 0.9)
+    assert (one.rate(), two.rate()) == (7.0, 5.0)
+    two.close()
+    assert one.others() == []
+    one.publish(5.0, 3, 0.4)
+    assert [worker.rate for worker in one._living()] == [5.0]
 
 
 def test_a_slot_that_two_have_taken_is_sorted_out(tmp_path: Path, clock: Clock) -> None:
