@@ -54,11 +54,19 @@ RerankSlate = Sequence[RerankItem]
 def slates(
     run: Callable[[list[RerankItem]], Sequence[RerankResult]],
 ) -> Callable[[list[RerankSlate]], list[list[RerankResult]]]:
-    """The batch function over whole slates of one over pairs."""
+    """The batch function over whole slates of one over pairs.
+
+    It raises TypeError where it is not given one result for each pair: cut up, too few would give
+    some slates short lists, and the scores of others.
+    """
 
     def run_slates(batch: list[RerankSlate]) -> list[list[RerankResult]]:
-        results = iter(run([item for slate in batch for item in slate]))
-        return [list(islice(results, len(slate))) for slate in batch]
+        pairs = [item for slate in batch for item in slate]
+        results = run(pairs)
+        if not isinstance(results, Sequence) or len(results) != len(pairs):
+            raise TypeError(f"the model returned no list of {len(pairs)} results")
+        rest = iter(results)
+        return [list(islice(rest, len(slate))) for slate in batch]
 
     return run_slates
 
