@@ -6,13 +6,18 @@ the client has closed (or shut down its writing half, which HTTP clients do when
 it has sent its next request early. Nothing is read: the kernel is asked which it was. A request
 whose client is gone is ended where it waits, as `gevent.Timeout` would end it; the tickets of the
 batchers then leave the queue, and what was saved stays for the client's retry.
+
+gunicorn ends the request without an answer, and would then go on with the connection: a client that
+had sent two requests and shut down its writing half would read the second one's answer in place of
+the first one's. So the connection is shut down before.
 """
 
 from __future__ import annotations
 
 import select
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import gevent
@@ -31,6 +36,9 @@ class Connection(Protocol):
 
     def fileno(self) -> int:
         """Its descriptor; -1 where it is closed."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Nothing goes through it any more; OSError where it is broken."""
 
 
 class HungUp(GreenletExit):  # type: ignore[misc]  # gevent has no types here
@@ -52,7 +60,7 @@ class HangUps:
         For blocks that wait; it costs an event of the loop. None is watched by nobody.
         """
         number = -1 if connection is None else connection.fileno()
-        if number < 0:
+        if connection is None or number < 0:
             yield
             return
         greenlet, watcher = gevent.getcurrent(), gevent.get_hub().loop.io(number, _READ)
@@ -61,6 +69,8 @@ class HangUps:
             watcher.stop()  # early bytes would wake it again at once
             if self._gone(number):
                 self._dropped.inc()
+                with suppress(OSError):  # reset by the client
+                    connection.shutdown(socket.SHUT_RDWR)
                 greenlet.throw(HungUp())
 
         watcher.start(readable)

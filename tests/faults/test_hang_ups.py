@@ -171,6 +171,16 @@ class Client:
             self._rest += received
         return parsed
 
+    def farewell(self) -> None:
+        """Shut down the writing half: what the server still says can be read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def rest(self) -> bytes:
+        """All that the server says until it hangs up."""
+        while received := self._socket.recv(65_536):
+            self._rest += received
+        return self._rest
+
     def hang_up(self, *, rudely: bool) -> None:
         """Close; rudely: with a reset instead of a farewell."""
         if rudely:
@@ -285,6 +295,18 @@ def test_a_request_that_is_sent_early_is_no_hang_up(server: Server, join: Join) 
     replies = [client.answer() for _ in range(2)]
     assert [(status, reply["degraded"]) for status, reply in replies] == [(200, False)] * 2
     assert len({reply["reply_id"] for _, reply in replies}) == 2
+
+
+def test_no_later_answer_takes_the_place_of_one_that_was_dropped(
+    server: Server, join: Join
+) -> None:
+    client = join()
+    client.say("first")
+    eventually(lambda: len(server.ran()) == 2)
+    client.send("GET", "/v1/conversations")  # would be answered at once
+    client.farewell()
+    assert client.rest() == b""
+    assert server.metric("kindred_dropped_total", model="chat", reason="hung_up") == 1
 
 
 def test_a_stream_whose_reader_is_gone_is_dropped_too(server: Server, join: Join) -> None:
