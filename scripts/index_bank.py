@@ -8,8 +8,8 @@ import sys
 
 from app.errors import StartupError
 from app.serving.indexing import load_retriever
+from app.serving.loading import load_encoder
 from app.settings import load_settings
-from models.encoder import Encoder
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
         settings = load_settings()
         if options.force:
             shutil.rmtree(settings.var_dir / "index", ignore_errors=True)
-        encoder = Encoder.load(settings.encoder or "auto", device=settings.device)
+        encoder = load_encoder(settings)
         retriever = load_retriever(settings, encoder)
     except StartupError as error:
         print(f"scripts/build_index: {error.detail}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -51,6 +52,8 @@ def _open_or_build(folder: Path, corpus: Corpus, encoder: EncoderModel) -> BankI
             return open_index(folder, corpus, encoder.version)
         except IndexMismatch:
             _say(f"building the index ({reason})")
+            for left in folder.parent.glob(f"{folder.name}.*/"):  # by a build that was killed
+                shutil.rmtree(left, ignore_errors=True)
             build_index(folder, corpus, encoder.encode, encoder.version, _progress())
         try:
             return open_index(folder, corpus, encoder.version)

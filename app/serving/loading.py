@@ -67,8 +67,7 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> Models:
         StartupError: names the setting, the file and what is wrong.
     """
     progress("loading the encoder")
-    with _one_line("KINDRED_ENCODER"):
-        encoder = _encoder(settings)
+    encoder = load_encoder(settings)
     progress(f"encoder: {encoder.runtime}")
     progress("loading the reranker")
     with _one_line("KINDRED_RERANKER"):
@@ -78,7 +77,7 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> Models:
     if settings.candidates_max > 0:
         progress("loading the generator")
         with _one_line("KINDRED_GENERATOR"):
-            generator = _generator(settings)
+            generator = _with_room(_generator(settings), settings)
         progress(f"generator: {generator.runtime}")
     progress("loading the index")
     retriever = load_retriever(settings, encoder)
@@ -92,11 +91,13 @@ def threads_for(settings: Settings) -> int:
     return max(1, len(os.sched_getaffinity(0)) // settings.workers)
 
 
-def _encoder(settings: Settings) -> EncoderModel:
-    if _is_url(settings.encoder):
-        endpoint = _endpoint(settings, settings.encoder, settings.encoder_key)
-        return _awake(RemoteEncoder.connect(endpoint, version=settings.remote_version))
-    return Encoder.load(settings.encoder or "auto", **_local(settings))
+def load_encoder(settings: Settings) -> EncoderModel:
+    """The encoder alone. Raises StartupError, naming the setting and what is wrong."""
+    with _one_line("KINDRED_ENCODER"):
+        if _is_url(settings.encoder):
+            endpoint = _endpoint(settings, settings.encoder, settings.encoder_key)
+            return _awake(RemoteEncoder.connect(endpoint, version=settings.remote_version))
+        return Encoder.load(settings.encoder or "auto", **_local(settings))
 
 
 def _reranker(settings: Settings, encoder: EncoderModel) -> RerankerModel:
@@ -121,7 +122,11 @@ def _generator(settings: Settings) -> GeneratorModel:
     del options["cache"]
     if settings.dtype == "int8":  # its products are too small to gain by it
         options["dtype"] = "auto"
-    generator = Generator.load(settings.generator_path, **options)
+    return Generator.load(settings.generator_path, **options)
+
+
+def _with_room(generator: GeneratorModel, settings: Settings) -> GeneratorModel:
+    """The same generator, if a context and a reply fit in."""
     positions = generator.positions
     if settings.context_tokens + settings.new_tokens > positions:
         raise StartupError(

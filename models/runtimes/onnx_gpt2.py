@@ -27,6 +27,7 @@ from models.runtimes.onnx_graph import MICROSOFT, OnnxGraph, open_session, quant
 from models.runtimes.slots import Slots, additive, gathered
 
 DTYPES = ("fp32", "fp16", "int8")
+_MOST_BYTES = 2**31 - 1
 
 
 class OnnxGpt2:
@@ -57,6 +58,8 @@ class OnnxGpt2:
         self.layers = len(weights.blocks)
         self.kind = np.dtype(np.float16 if dtype == "fp16" else np.float32)
         graph = export(weights, self.kind)
+        if graph.ByteSize() >= _MOST_BYTES:
+            raise ValueError("onnx keeps weights of 2 GiB and more apart, which is not done here")
         content = graph.SerializeToString()
         if dtype == "int8":
             content = quantised(graph, exact=lambda name: name == "logits")

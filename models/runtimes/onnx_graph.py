@@ -113,4 +113,7 @@ def open_session(content: bytes, device: str, threads: int | None) -> Any:
         if "CUDAExecutionProvider" not in ort.get_available_providers():
             raise ValueError("this build of onnxruntime has no CUDA; onnxruntime-gpu has")
         providers.insert(0, "CUDAExecutionProvider")
-    return ort.InferenceSession(content, options, providers)
+    session = ort.InferenceSession(content, options, providers)
+    if session.get_providers()[0] != providers[0]:
+        raise ValueError("onnxruntime cannot use CUDA here: its libraries do not load")
+    return session

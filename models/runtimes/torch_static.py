@@ -24,8 +24,8 @@ from models.runtimes.slots import Slots, additive
 from models.runtimes.torch_gpt2 import TorchGpt2
 
 KEPT = 6
-_CONTEXT_STEP = 32
-_NEW_STEP = 8
+_CONTEXT_STEP = 64
+_NEW_STEP = 20
 _WARM_RUNS = 3
 
 
@@ -43,7 +43,7 @@ class Shape:
         """The smallest shape of the grid that holds these: powers of two, and multiples."""
         return cls(
             1 << (batch - 1).bit_length(),
-            slots + slots % 2,
+            1 << (slots - 1).bit_length(),
             -(-context // _CONTEXT_STEP) * _CONTEXT_STEP,
             -(-steps // _NEW_STEP) * _NEW_STEP,
         )
@@ -135,6 +135,10 @@ class StaticStep:
     def _capture(self) -> None:
         """Record the step; running it to warm up must not count as steps of the batch."""
         kept = [tensor.clone() for tensor in (self.mask, self.places, self.columns)]
+        with torch.cuda.device(self.model.device):
+            self._record(kept)
+
+    def _record(self, kept: Sequence[Tensor]) -> None:
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -143,7 +147,8 @@ class StaticStep:
                 self._body()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # The other models allocate and copy in their own threads meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._logits = self._body()
         for tensor, before in zip((self.mask, self.places, self.columns), kept, strict=True):
             tensor.copy_(before)
@@ -170,10 +175,10 @@ class StaticGpt2:
         shape = Shape.around(len(contexts), max(counts), max(map(len, contexts), default=1), steps)
         prefill = self.model.start(contexts, counts, 0)
         if shape not in self._steps:
+            while len(self._steps) >= KEPT:  # first, so that there is room for the new one
+                self._steps.popitem(last=False)
             self._steps[shape] = StaticStep(self.model, shape, compiled=self._compiled)
         self._steps.move_to_end(shape)
-        while len(self._steps) > KEPT:
-            self._steps.popitem(last=False)
         step = self._steps[shape]
         step.reset(prefill.slots, prefill.keys, prefill.values)
         return StaticDecode(step, prefill.slots, prefill.first)

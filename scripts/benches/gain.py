@@ -58,7 +58,7 @@ def main() -> int:
     prompts = PROMPTS.read_text(encoding="utf-8").splitlines()[: options.prompts]
     with tempfile.TemporaryDirectory(prefix="kindred-bench-") as folder:
         settings = load_settings().model_copy(
-            update={"candidates_max": DRAWN, "var_dir": Path(folder)}
+            update={"candidates_max": DRAWN, "var_dir": Path(folder), "cache_mb": 0}
         )
         metrics = Metrics()
         engine = Engine.open(settings, metrics)

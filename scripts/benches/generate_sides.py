@@ -148,6 +148,8 @@ class Ours:
         except ValueError as error:
             raise Absent(str(error)) from None
         self._generator = Generator(self._runtime, task.tokenizer, "bench")
+        # No candidate ends before the last token, as on the other sides.
+        self._generator._banned = self._generator._banned_first
         self._seed = 0
 
     def sample(self, contexts: Contexts) -> float:
@@ -226,6 +228,8 @@ def makers(task: Task) -> Iterator[tuple[str, Callable[[], Sampler]]]:
     yield FIRST, partial(Transformers, task, torch.float32, together=False)
     yield f"{FIRST} (one batch)", partial(Transformers, task, torch.float32, together=True)
     yield f"transformers generate {short}", partial(Transformers, task, half, together=False)
+    batched = partial(Transformers, task, half, together=True)
+    yield f"transformers generate {short} (one batch)", batched
     if task.device == "cpu":
         yield "openvino_genai int8 weights", partial(GenAi, task)
     for side in _LOCAL[task.device]:

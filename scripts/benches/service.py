@@ -89,6 +89,11 @@ def _plain(module: str, environment: Mapping[str, str], *options: str) -> Iterat
         yield Service(url, Path())
 
 
+def _clean() -> dict[str, str]:
+    """This process's environment without settings of Kindred's: only a bench's own count."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KINDRED_")}
+
+
 @contextmanager
 def _process(
     command: list[str], environment: Mapping[str, str], port: int, path: str
@@ -96,7 +101,7 @@ def _process(
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log
+            command, cwd=ROOT, env={**_clean(), **environment}, stdout=log, stderr=log
         )
         try:
             _wait(process, f"{url}{path}")
