@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from app.errors import Overloaded
-from app.serving.control_observed import ArrivalRate, Costs, RunShare, remaining
+from app.errors import DeadlineExceeded, Overloaded
+from app.serving.control_limits import limits_of
+from app.serving.control_observed import ArrivalRate, Costs, RunShare, queued_work, remaining
 from app.serving.control_request import Request, current_request
-from app.serving.gain import DEFAULT, Gain
 from app.serving.load import (
     ENCODER,
     GENERATOR,
@@ -28,37 +28,14 @@ from app.serving.load import (
 )
 from app.serving.load_feedback import Feedback
 from app.serving.peers import Peers
-from app.serving.queue import Budget
 from app.serving.reports import Backlog, BatchReport
-from app.settings import Settings
 from app.telemetry import Metrics
 
 __all__ = ["ENCODER", "GENERATOR", "RERANKER", "LoadController", "limits_of"]
 
 _PUBLISH_SECONDS = 0.1  # between two words to the other workers
+_IDLE = Backlog(items=0, tokens=0, running_tokens=0, running_seconds=0.0)
 _LEAST_EFFICIENT = 2.0  # a guarded batch holds this many times the work of its fixed part
-
-
-def limits_of(
-    settings: Settings,
-    budgets: Mapping[str, Budget] | None = None,
-    gain: Gain = DEFAULT,
-) -> Limits:
-    """What the settings allow a request, what a batch may hold, what candidates are worth."""
-    objective = settings.latency_objective_ms or settings.chat_deadline_ms
-    return Limits(
-        n_max=settings.candidates_max,
-        new_tokens=settings.new_tokens,
-        context_tokens=settings.context_tokens,
-        retrieved=settings.retrieval_k,
-        gather_seconds=settings.gather_deadline_ms / 1000,
-        rank_seconds=settings.rank_deadline_ms / 1000,
-        objective_seconds=objective / 1000,
-        in_flight_max=settings.in_flight_max,
-        pinned=settings.candidates_pinned,
-        gain=gain,
-        budgets=budgets or {},
-    )
 
 
 class LoadController:
@@ -100,9 +77,7 @@ class LoadController:
         """A batch has run."""
         now = self._clock()
         running = {
-            model: now - backlog.running_seconds
-            for model, backlog in self._seen().items()
-            if backlog.running_tokens > 0
+            model: now - backlog.running_seconds for model, backlog in self._running().items()
         }
         self._costs.observe(report, now, running)
         self._feedback.ran(report)
@@ -136,6 +111,8 @@ class LoadController:
         if request is not None:
             request.planned = True  # so that it does not wait for itself
         self._level, plan = decide(self._level, self.load(), self._limits, self._clock())
+        if self._hangs(self._seen().get(GENERATOR, _IDLE)):
+            plan = plans(self._limits)[0]
         if request is not None:
             request.unranked = self._limits.retrieved + plan.n
             request.reckoned = self._reckoned(plan)
@@ -232,6 +209,12 @@ class LoadController:
         cost = self._costs.on_the_clock(model, now)
         return now + delay + cost.seconds(tokens) > deadline
 
+    def require(self, model: str, tokens: int, deadline: float, items: int = 1) -> None:
+        """DeadlineExceeded where the work is `hopeless`; so many items are counted as dropped."""
+        if self.hopeless(model, tokens, deadline):
+            self._metrics.dropped.labels(model, "hopeless").inc(items)
+            raise DeadlineExceeded
+
     def allowance(self, model: str) -> Callable[[float], int]:
         """The guard of each batch of a model: from the slack of its most urgent item (seconds),
         the tokens that may run with it.
@@ -257,23 +240,35 @@ class LoadController:
 
     def _with_ahead(self, load: Load) -> Load:
         """The load with the work that is let in and not done, in seconds of the shared cores."""
-        now, seconds, running = self._clock(), 0.0, 0
-        for model, backlog in self._seen().items():
-            cost = self._costs.cost(model, now)
-            seconds += cost.per_token * backlog.tokens
-            if backlog.items and (budget := self._limits.budgets.get(model)):
-                seconds += cost.fixed * (math.ceil(backlog.tokens / budget.tokens) - 1)
-            running += backlog.running_tokens > 0
-        for model, backlog in self._seen().items():
+        now, running = self._clock(), self._running()
+        seconds = sum(
+            queued_work(backlog, self._costs.cost(model, now), self._limits.budgets.get(model))
+            for model, backlog in self._seen().items()
+        )
+        for model, backlog in running.items():
             # Models that run at once share the cores, and so does what is left of their batches.
-            left = remaining(backlog, self._costs.on_the_clock(model, now))
-            seconds += left / max(1, running)
+            seconds += remaining(backlog, self._costs.on_the_clock(model, now)) / len(running)
         waiting = sum(not request.planned for request in self._requests)
         if waiting:
             seconds += waiting * demand(plans(self._limits)[0], load, self._limits).shared
         unranked = sum(request.unranked for request in self._requests)
         seconds += unranked * load.reply_tokens * load.reranker.per_token
         return replace(load, ahead=seconds)
+
+    def _running(self) -> dict[str, Backlog]:
+        """The models that take the cores now: those that run, and do not hang."""
+        return {
+            model: backlog
+            for model, backlog in self._seen().items()
+            if backlog.running_tokens > 0 and not self._hangs(backlog)
+        }
+
+    def _hangs(self, backlog: Backlog) -> bool:
+        """Whether a batch has run for longer than anybody waits for it.
+
+        A native call that never returns must not turn away those whom the other models can answer.
+        """
+        return backlog.running_seconds > self._limits.stages_seconds
 
     def _reckoned(self, plan: Plan) -> dict[str, float]:
         """The tokens that a request of this plan brings to each model at most."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.serving.cost import Cost, JointCost, LineFit
 from app.serving.cost_shares import CoreShares
 from app.serving.load import ENCODER, RERANKER
+from app.serving.queue import Budget
 from app.serving.reports import Backlog, BatchReport
 
 _SLOW, _FAST = 4.0, 1.0  # seconds that arrivals count
@@ -139,6 +140,15 @@ class Costs:
     def reply_tokens(self) -> float:
         """Of the reranker, a candidate."""
         return self._lengths.get(RERANKER, _REPLY_TOKENS)
+
+
+def queued_work(backlog: Backlog, cost: Cost, budget: Budget | None) -> float:
+    """Seconds that what waits at a model will take: the first batch's fixed part is not counted,
+    since whoever comes now may share it."""
+    seconds = cost.per_token * backlog.tokens
+    if backlog.items and budget is not None:
+        seconds += cost.fixed * (math.ceil(backlog.tokens / budget.tokens) - 1)
+    return seconds
 
 
 def remaining(backlog: Backlog, cost: Cost) -> float:

@@ -29,7 +29,7 @@ from app.errors import (
 )
 from app.serving.batcher import BatchReport
 from app.serving.cache import filled, unknown
-from app.serving.control import RERANKER, LoadController, limits_of
+from app.serving.control import GENERATOR, RERANKER, LoadController, limits_of
 from app.serving.gain import load_gain
 from app.serving.health import Canaries, Health, HubMonitor
 from app.serving.lanes import BUDGETS, Lanes
@@ -148,7 +148,11 @@ class Engine:
                 max_new_tokens or self._settings.new_tokens,
                 self._sampling,
             )
+            self._control.require(GENERATOR, generator.cost(item), deadline)
             ticket = lane.submit([item], deadline, int(background))
+        except DeadlineExceeded as error:
+            self._control.missed()
+            return Pending.failed(error)
         except ValueError as error:  # no turn has text that can be seen
             self._metrics.failures.labels("generator_input").inc()
             return Pending.failed(_because(error))
@@ -192,12 +196,13 @@ class Engine:
             scores[i] = result
         if not missing:
             return Pending.of(scores)
-        if self._control.hopeless(RERANKER, sum(item.length for item in missing), deadline):
-            self._metrics.dropped.labels(RERANKER, "hopeless").inc(len(missing))
+        tokens = sum(item.length for item in missing)
+        try:
+            self._control.require(RERANKER, tokens, deadline, len(missing))
+            ticket = self._lanes.rerank.submit([missing], deadline, int(background))
+        except DeadlineExceeded:
             self._control.missed()
             return Pending.of(scores)
-        try:
-            ticket = self._lanes.rerank.submit([missing], deadline, int(background))
         except Overloaded:  # counted by the batcher
             return Pending.of(scores)
 

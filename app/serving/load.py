@@ -67,7 +67,12 @@ class Limits:
     @property
     def reply_seconds(self) -> float:
         """What the models may take of one reply."""
-        return min(self.objective_seconds, self.gather_seconds + self.rank_seconds)
+        return min(self.objective_seconds, self.stages_seconds)
+
+    @property
+    def stages_seconds(self) -> float:
+        """The deadlines of all stages: for a batch that runs longer nobody waits any more."""
+        return self.gather_seconds + self.rank_seconds
 
 
 @dataclass(frozen=True, slots=True)

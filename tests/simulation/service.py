@@ -141,7 +141,10 @@ class Service:
         self.machine.submit(ENCODER, MESSAGE_TOKENS, deadline, embedded)
         if plan.n > 0:
             tokens = CONTEXT_TOKENS + plan.n * plan.max_new_tokens
-            self.machine.submit(GENERATOR, tokens, deadline, generated)
+            if self.control.hopeless(GENERATOR, round(tokens), deadline):
+                generated(False)
+            else:
+                self.machine.submit(GENERATOR, tokens, deadline, generated)
 
     def _rank(self, request: Request, answer: Answer, found: int, began: float) -> None:
         now, limits = self.clock.now, self.limits

@@ -71,3 +71,19 @@ def test_background_work_is_let_in_where_there_is_room(open_engine: Open) -> Non
 
 def test_health_tells_how_far_the_prediction_is_trusted(open_engine: Open) -> None:
     assert open_engine().health().detail["trim"] == 1.0
+
+
+def test_what_a_busy_generator_cannot_do_in_time_is_not_queued(
+    open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine()
+    monkeypatch.setattr(engine._control, "delay", lambda model: 60.0)
+    with engine.admission():
+        request = current_request.get()
+        assert request is not None
+        began = time.monotonic()
+        pending = engine.generate(TURNS, [], n=1, seed=1, deadline=began + 30.0)
+        with pytest.raises(DeadlineExceeded):
+            pending.wait()
+        assert time.monotonic() - began < 10.0
+        assert request.missed
