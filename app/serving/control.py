@@ -125,12 +125,6 @@ class LoadController:
         if request is not None:
             request.unranked = 0
 
-    def missed(self) -> None:
-        """A stage of the request of this greenlet was late."""
-        request = current_request.get()
-        if request is not None:
-            request.missed = True
-
     @contextmanager
     def admission(self, *, background: bool = False) -> Iterator[None]:
         """Count a request while it is answered; Overloaded where it cannot be, in time.
@@ -138,12 +132,13 @@ class LoadController:
         `background`: nobody waits for it, so it is refused before those that somebody waits for.
         """
         request = self.enter(background=background)
-        token = current_request.set(request)
+        token, answered = current_request.set(request), False
         try:
             yield
+            answered = True
         finally:
             current_request.reset(token)
-            self.leave(request)
+            self.leave(request, answered=answered)
 
     def enter(self, *, background: bool = False) -> Request:
         """Let a request in, to be given back to `leave`; see `admission`."""
@@ -159,13 +154,14 @@ class LoadController:
         self._metrics.in_flight.set(self.in_flight)
         return request
 
-    def leave(self, request: Request) -> None:
-        """The request is done, whatever came of it."""
+    def leave(self, request: Request, *, answered: bool = True) -> None:
+        """The request is done; not `answered`: its client hung up, or it ended in an error."""
         self._requests.discard(request)
         self._metrics.in_flight.set(self.in_flight)
         now = self._clock()
-        self._feedback.replied(now - request.began, missed=request.missed)
-        if not request.missed:
+        if answered or request.missed:
+            self._feedback.replied(now - request.began, missed=request.missed)
+        if answered and not (request.missed or request.failed):
             for model, tokens in request.reckoned.items():
                 self._run[model].reckoned(tokens, now)
 

@@ -30,6 +30,7 @@ from app.errors import (
 from app.serving.batcher import BatchReport
 from app.serving.cache import filled, unknown
 from app.serving.control import GENERATOR, RERANKER, LoadController, limits_of
+from app.serving.control_request import failed, stage
 from app.serving.gain import load_gain
 from app.serving.health import Canaries, Health, HubMonitor
 from app.serving.lanes import BUDGETS, Lanes
@@ -40,6 +41,7 @@ from app.serving.pending import Pending
 from app.serving.probes import Probes
 from app.settings import Settings
 from app.telemetry import Metrics
+from models.contracts import GeneratorModel
 from models.generator import GenerateItem, Generation
 from models.prompt import normalise
 from models.reranker import RerankResult
@@ -108,15 +110,17 @@ class Engine:
         items = self._models.encoder.prepare(texts)
         known = self._lanes.vectors.known(items)
         try:
-            ticket = self._lanes.encode.submit(unknown(items, known), deadline, int(background))
+            with stage():
+                ticket = self._lanes.encode.submit(unknown(items, known), deadline, int(background))
         except KindredError as error:
             return Pending.failed(error)
 
         def finish() -> list[Vector]:
-            vectors = filled(known, (outcome.get() for outcome in ticket.wait()))
-            if not all(np.isfinite(vector).all() for vector in vectors):
-                self._metrics.failures.labels("encoder_nan").inc()
-                raise ModelFailure("The encoder gave no vector")
+            with stage():
+                vectors = filled(known, (outcome.get() for outcome in ticket.wait()))
+                if not all(np.isfinite(vector).all() for vector in vectors):
+                    self._metrics.failures.labels("encoder_nan").inc()
+                    raise ModelFailure("The encoder gave no vector")
             return vectors
 
         return Pending(finish, ticket.cancel)
@@ -141,30 +145,18 @@ class Engine:
         if generator is None or lane is None or n <= 0:
             return Pending.of([])
         try:
-            item = GenerateItem(
-                generator.encode_context(turns, facts, self._settings.context_tokens),
-                n,
-                seed,
-                max_new_tokens or self._settings.new_tokens,
-                self._sampling,
-            )
-            self._control.require(GENERATOR, generator.cost(item), deadline)
-            ticket = lane.submit([item], deadline, int(background))
-        except DeadlineExceeded as error:
-            self._control.missed()
-            return Pending.failed(error)
-        except ValueError as error:  # no turn has text that can be seen
-            self._metrics.failures.labels("generator_input").inc()
-            return Pending.failed(_because(error))
+            with stage():
+                context = self._context(generator, turns, facts)
+                new_tokens = max_new_tokens or self._settings.new_tokens
+                item = GenerateItem(context, n, seed, new_tokens, self._sampling)
+                self._control.require(GENERATOR, generator.cost(item), deadline)
+                ticket = lane.submit([item], deadline, int(background))
         except KindredError as error:
             return Pending.failed(error)
 
         def finish() -> list[Generation]:
-            try:
+            with stage():
                 candidates = ticket.wait()[0].get().candidates
-            except DeadlineExceeded:
-                self._control.missed()
-                raise
             sound = [one for one in candidates if math.isfinite(one.mean_logprob)]
             if len(sound) < len(candidates):
                 self._metrics.failures.labels("generator_nan").inc()
@@ -188,6 +180,7 @@ class Engine:
             items = self._models.reranker.prepare(turns, [responses[i] for i in worded], facts)
         except ValueError:  # no turn has text that can be seen
             self._metrics.failures.labels("reranker_input").inc()
+            failed(ModelFailure())
             return Pending.of(scores)
         self._control.ranking()
         known = self._lanes.scores.known(items)
@@ -198,20 +191,18 @@ class Engine:
             return Pending.of(scores)
         tokens = sum(item.length for item in missing)
         try:
-            self._control.require(RERANKER, tokens, deadline, len(missing))
-            ticket = self._lanes.rerank.submit([missing], deadline, int(background))
-        except DeadlineExceeded:
-            self._control.missed()
-            return Pending.of(scores)
-        except Overloaded:  # counted by the batcher
+            with stage():
+                self._control.require(RERANKER, tokens, deadline, len(missing))
+                ticket = self._lanes.rerank.submit([missing], deadline, int(background))
+        except (DeadlineExceeded, Overloaded):  # counted where they were raised
             return Pending.of(scores)
 
         def finish() -> list[RerankResult | None]:
             results = list(scores)
             asked = [i for i, result in zip(worded, known, strict=True) if result is None]
             for outcome in ticket.wait():  # one, of the whole slate
-                if isinstance(outcome.error, DeadlineExceeded):
-                    self._control.missed()
+                if outcome.error is not None:
+                    failed(outcome.error)
                 for i, result in zip(asked, outcome.value or (), strict=False):
                     results[i] = self._sound(result)
             return results
@@ -281,18 +272,22 @@ class Engine:
         self._last_batch[report.model] = time.monotonic()
         self._control.observe(report)
 
+    def _context(
+        self, generator: GeneratorModel, turns: Sequence[str], facts: Sequence[str]
+    ) -> tuple[int, ...]:
+        """Token ids; ModelFailure where no turn has text that can be seen."""
+        try:
+            return generator.encode_context(turns, facts, self._settings.context_tokens)
+        except ValueError as error:
+            self._metrics.failures.labels("generator_input").inc()
+            raise ModelFailure from error
+
     def _sound(self, result: RerankResult | None) -> RerankResult | None:
         """The same result, or None where it holds something that is not a number."""
         if result is None or all(map(math.isfinite, (result.serving, *result.heads.values()))):
             return result
         self._metrics.failures.labels("reranker_nan").inc()
         return None
-
-
-def _because(cause: Exception) -> ModelFailure:
-    failure = ModelFailure()
-    failure.__cause__ = cause
-    return failure
 
 
 def _say(line: str) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from app.errors import DeadlineExceeded, Overloaded
+from app.errors import DeadlineExceeded, KindredError, ModelFailure, Overloaded
 from app.serving.batcher import Backlog, BatchReport
 from app.serving.control import ENCODER, GENERATOR, RERANKER, LoadController, limits_of
 from app.serving.control_observed import ArrivalRate, Faded
+from app.serving.control_request import failed, stage
 from app.serving.gain import measured
+from app.serving.hang_ups import HungUp
 from app.serving.load import RISE_SECONDS, Plan
 from app.serving.peers import Peers
 from app.serving.queue import Budget
@@ -196,7 +199,7 @@ def test_without_a_request_a_plan_can_be_had(world: World) -> None:
     control = world.controller()
     assert control.plan() == Plan(10, 40)
     control.ranking()
-    control.missed()
+    failed(DeadlineExceeded())
 
 
 def test_the_plan_follows_the_queue_at_once_and_the_rate_up_slowly(world: World) -> None:
@@ -231,7 +234,7 @@ def test_late_replies_lower_what_may_be_planned(world: World) -> None:
     assert control.trim == 0.5
     for _ in range(60):
         with control.admission():
-            control.missed()
+            failed(DeadlineExceeded())
             world.now += 0.1
     assert control.trim == 0.5
     for _ in range(100):
@@ -364,5 +367,44 @@ def test_what_does_not_reach_a_model_is_not_reckoned_with_but_what_was_dropped_i
         world.now += 0.2
         with dropped.admission():
             dropped.plan()
-            dropped.missed()
+            failed(DeadlineExceeded())
     assert dropped.load().generated_share == pytest.approx(1.0)
+
+
+def test_what_a_client_left_behind_is_neither_an_answer_nor_work_that_ran(world: World) -> None:
+    control = world.controller()
+
+    def hang_up(seconds: float, after: Callable[[], object]) -> None:
+        with suppress(HungUp), control.admission():
+            after()
+            world.now += seconds
+            raise HungUp
+
+    for _ in range(100):
+        world.now += 0.9
+        hang_up(0.9, control.plan)  # longer than the objective
+    assert control.trim == 1.0
+    assert control.load().generated_share == pytest.approx(1.0)
+    assert control.in_flight == 0
+    for _ in range(10):
+        hang_up(0.5, lambda: failed(Overloaded()))
+    assert control.trim < 1.0  # but what was late before is late
+
+
+@pytest.mark.parametrize(
+    ("error", "trim"), [(DeadlineExceeded(), 0.5), (Overloaded(), 0.5), (ModelFailure(), 1.0)]
+)
+def test_a_stage_that_gave_nothing_is_not_taken_for_work_that_was_not_needed(
+    world: World, error: KindredError, trim: float
+) -> None:
+    control = world.controller()
+    for _ in range(100):
+        world.now += 0.2
+        with control.admission():
+            control.plan()
+            with pytest.raises(type(error)), stage():
+                raise error
+    load = control.load()
+    assert load.generated_share == pytest.approx(1.0)
+    assert load.reply_tokens == pytest.approx(10)
+    assert control.trim == trim

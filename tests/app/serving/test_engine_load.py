@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from app.errors import DeadlineExceeded, Overloaded
+from app.errors import DeadlineExceeded, KindredError, ModelFailure, Overloaded
 from app.serving.control_request import current_request
-from app.serving.engine import Engine
+from app.serving.engine import Engine, Pending
 from app.serving.peers import FILE, Peers
 
 Open = Callable[..., Engine]
@@ -87,3 +88,36 @@ def test_what_a_busy_generator_cannot_do_in_time_is_not_queued(
             pending.wait()
         assert time.monotonic() - began < 10.0
         assert request.missed
+
+
+def test_every_way_in_which_a_model_gives_nothing_counts(
+    open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine()
+    late, soon = time.monotonic() - 1.0, time.monotonic() + 30.0
+
+    def marks(stage: Callable[[], Pending[Any]], error: type[KindredError] | None) -> list[bool]:
+        with engine.admission():
+            request = current_request.get()
+            assert request is not None
+            if error is None:
+                assert stage().wait() == [None]
+            else:
+                with pytest.raises(error):
+                    stage().wait()
+            return [request.missed, request.failed]
+
+    def generate(turns: list[str]) -> Pending[Any]:
+        return engine.generate(turns, [], n=1, seed=1, deadline=soon)
+
+    assert marks(lambda: engine.embed(["fine"], late), DeadlineExceeded) == [True, False]
+    assert marks(lambda: generate([""]), ModelFailure) == [False, True]
+
+    def full(*_: object) -> None:
+        raise Overloaded
+
+    for lane in (engine._lanes.encode, engine._lanes.generate, engine._lanes.rerank):
+        monkeypatch.setattr(lane, "submit", full)
+    assert marks(lambda: engine.embed(["new"], soon), Overloaded) == [True, False]
+    assert marks(lambda: generate(TURNS), Overloaded) == [True, False]
+    assert marks(lambda: engine.score(TURNS, ["new"], [], soon), None) == [True, False]
