@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.serving.cost import Cost, JointCost, LineFit
+from app.serving.cost import Cost, JointCost, undisturbed
 from app.serving.cost_shares import CoreShares
 from app.serving.load import ENCODER, RERANKER
 from app.serving.queue import Budget
@@ -92,7 +92,7 @@ class Costs:
     """The joint cost, and the sizes that items usually have."""
 
     _joint: JointCost = field(default_factory=JointCost)
-    _lines: dict[str, LineFit] = field(default_factory=dict)
+    _warming: dict[str, list[tuple[int, float]]] | None = field(default_factory=dict)
     _shares: CoreShares = field(default_factory=CoreShares)
     _lengths: dict[str, float] = field(default_factory=dict)  # mean tokens of an item
     _stretch: dict[str, float] = field(default_factory=dict)
@@ -101,8 +101,8 @@ class Costs:
     def observe(self, report: BatchReport, now: float, running: Mapping[str, float]) -> None:
         """A batch has run; `running`: since when those of the other models run."""
         share = self._shares.finished(report.model, now - report.seconds, now, running)
-        line = self._lines.get(report.model, LineFit())
-        self._lines[report.model] = line.observed(report.tokens, share)
+        if self._warming is not None:
+            self._warming.setdefault(report.model, []).append((report.tokens, share))
         self._joint.observed(report.model, report.tokens, share, now)
         self._busy.add(share, now)
         if report.items > 0:
@@ -115,8 +115,9 @@ class Costs:
             self._stretch[report.model] = slower + _MEAN_DECAY * (before - slower)
 
     def settle(self) -> None:
-        """The lines through all that was seen are the base from now on."""
-        self._joint = JointCost({model: line.line() for model, line in self._lines.items()})
+        """What was seen so far is the base from now on: the least that each size took."""
+        warming, self._warming = self._warming or {}, None
+        self._joint = JointCost({model: undisturbed(seen) for model, seen in warming.items()})
 
     def cost(self, model: str, now: float) -> Cost:
         """Of the shared cores, as it is believed now."""

@@ -15,7 +15,7 @@ again. Surprises are clipped, so that one stray batch moves the fit little and a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,7 @@ _COMMON = 0.5  # prior spread of the multiplier that all models have in common
 _OWN = 0.3  # and of each one's own part
 _NOISE = 0.25  # of a batch's time, relative
 _CLIP = 4.0  # standard deviations of surprise that count
+_ONE_SIZE = 1.25  # the most tokens by the fewest, of warming batches of one size
 _LEAST = 0.05  # no multiplier is below
 
 Array = NDArray[np.float64]
@@ -78,6 +79,23 @@ class LineFit:
             if slope >= 0.0 and fixed >= 0.0:
                 return Cost(fixed, slope)
         return Cost(0.0, self.xy / self.xx if self.xx > 0 else 0.0)
+
+
+def undisturbed(batches: Iterable[tuple[int, float]]) -> Cost:
+    """The line through the cheapest batch of each size, from (tokens, seconds) of several rounds.
+
+    Whatever disturbs a measurement makes it longer, so the least is nearest to the truth. Batches
+    within a quarter of each other are of one size: no two probes have quite the same tokens.
+    """
+    sizes: list[list[tuple[int, float]]] = []
+    for tokens, seconds in sorted(batches):
+        if not sizes or tokens > _ONE_SIZE * sizes[-1][0][0]:
+            sizes.append([])
+        sizes[-1].append((tokens, seconds))
+    fit = LineFit()
+    for size in sizes:
+        fit = fit.observed(*min(size, key=lambda batch: batch[1] / max(1, batch[0])))
+    return fit.line()
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from app.serving.cost import Cost
@@ -32,6 +32,7 @@ ENCODER, RERANKER, GENERATOR = "encoder", "reranker", "generator"
 RISE_SECONDS = 0.25  # between two rungs upwards: from none to ten candidates in about three
 RISE_HEADROOM = 0.88  # share of a limit that the next higher rung may use
 FULLEST = 0.95  # of the cores' time that may be planned; at 1 the queue never drains
+TRIAL_SECONDS = 5.0  # without candidates, until some are tried that are predicted late
 ADMITTED = 0.75  # share of the limit that the work before a new request may fill
 BACKGROUND = 0.5  # of that, for what nobody waits for
 SURE = 0.85  # of a limit that one request may be predicted to fill: batches vary
@@ -93,10 +94,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The controller's state: the rung of the ladder, and since when (seconds)."""
+    """The controller's state: the rung of the ladder, and since when (seconds of the clock)."""
 
     rung: int
     since: float
+    tried: float = -math.inf  # when somebody was last allowed candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def plans(limits: Limits) -> Sequence[Plan]:
 
 def start(limits: Limits, now: float) -> Level:
     """Where a controller starts: an idle system generates all it may."""
-    return Level(len(plans(limits)) - 1, now)
+    return Level(len(plans(limits)) - 1, now, tried=now)
 
 
 def demand(plan: Plan, load: Load, limits: Limits) -> Demand:
@@ -175,17 +177,26 @@ def predicted(plan: Plan, load: Load, limits: Limits) -> float:
 
 
 def decide(level: Level, load: Load, limits: Limits, now: float) -> tuple[Level, Plan]:
-    """The next state, and what a request that arrives now may have."""
+    """The next state, and what a request that arrives now may have.
+
+    Where nobody had candidates for a while, one that finds nothing before it has the least of
+    them, whatever is predicted: what is never generated is never measured again.
+    """
     rungs = plans(limits)
     rung = min(level.rung, len(rungs) - 1)
     worth = _worth_most(rungs, load, limits, 1.0)
     if worth < rung:
-        level = Level(worth, now)
+        level = replace(level, rung=worth, since=now)
     elif steps := int((now - level.since) / RISE_SECONDS):
         # A rung a quarter of a second, asked or not: a quiet hour must not keep N down.
         ceiling = min(worth, _worth_most(rungs, load, limits, RISE_HEADROOM))
-        level = Level(max(rung, min(rung + steps, ceiling)), now)
-    return level, rungs[_highest_in_time(rungs[: level.rung + 1], load, limits)]
+        level = replace(level, rung=max(rung, min(rung + steps, ceiling)), since=now)
+    allowed = _highest_in_time(rungs[: level.rung + 1], load, limits)
+    if load.ahead <= 0.0 and now - level.tried >= TRIAL_SECONDS:
+        allowed = max(allowed, min(1, len(rungs) - 1))
+    if allowed > 0:
+        level = replace(level, tried=now)
+    return level, rungs[allowed]
 
 
 def retry_after(load: Load, limits: Limits, *, background: bool = False) -> float | None:

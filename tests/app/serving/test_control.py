@@ -17,7 +17,7 @@ from app.serving.control_observed import ArrivalRate, Faded
 from app.serving.control_request import failed, stage
 from app.serving.gain import measured
 from app.serving.hang_ups import HungUp
-from app.serving.load import RISE_SECONDS, Plan
+from app.serving.load import RISE_SECONDS, TRIAL_SECONDS, Plan
 from app.serving.peers import Peers
 from app.serving.queue import Budget
 from app.settings import Settings
@@ -408,3 +408,22 @@ def test_a_stage_that_gave_nothing_is_not_taken_for_work_that_was_not_needed(
     assert load.generated_share == pytest.approx(1.0)
     assert load.reply_tokens == pytest.approx(10)
     assert control.trim == trim
+
+
+def test_a_generator_that_was_measured_badly_is_measured_again(world: World) -> None:
+    control = world.controller()
+    control.forget()
+    for tokens in (100, 500):
+        world.now += 3.0
+        control.observe(BatchReport(GENERATOR, 1, tokens, 15 * (0.01 + 2e-4 * tokens), 0.0))
+    control.settle()
+    assert control.plan() == Plan(1, 20)  # nobody is before it, and nobody had any for a while
+    for _ in range(4):
+        assert control.plan().n == 0
+        world.now += TRIAL_SECONDS / 4
+    for _ in range(40):  # each one that is tried tells what it really takes
+        plan = control.plan()
+        if plan.n:
+            control.observe(BatchReport(GENERATOR, 1, 500, 0.11, 0.0))
+        world.now += RISE_SECONDS
+    assert plan == Plan(10, 40)

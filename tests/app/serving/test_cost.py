@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.serving.cost import Cost, JointCost, LineFit
+from app.serving.cost import Cost, JointCost, LineFit, undisturbed
 from app.serving.cost_shares import CoreShares
 
 BASE = {
@@ -205,3 +205,14 @@ def test_all_shares_together_are_the_time_in_which_anything_ran(
         union += max(0.0, end - max(begin, until))
         until = max(until, end)
     assert total == pytest.approx(union)
+
+
+def test_a_bad_moment_while_warming_does_not_make_the_base() -> None:
+    line = Cost(0.03, 0.0002)
+    for disturbed in range(4):
+        seen = [(tokens, line.seconds(tokens)) for tokens in (100, 500, 110, 480)]
+        seen[disturbed] = (seen[disturbed][0], 40 * seen[disturbed][1])
+        base = undisturbed(seen)
+        assert base.fixed == pytest.approx(line.fixed)
+        assert base.per_token == pytest.approx(line.per_token)
+    assert undisturbed([]) == Cost()

@@ -14,6 +14,7 @@ from app.serving.gain import measured
 from app.serving.load import (
     ADMITTED,
     RISE_SECONDS,
+    TRIAL_SECONDS,
     Level,
     Limits,
     Load,
@@ -151,7 +152,11 @@ def test_a_steady_load_settles_on_one_plan(load: Load, rung: int) -> None:
         level, plan = decide(level, load, LIMITS, now)
         seen.append((level.rung, plan))
     settled = seen[2 * TOP :]
-    assert set(settled) == {settled[-1]}
+    if load.ahead > 0.0:
+        assert set(settled) == {settled[-1]}
+    else:  # save for what is tried every few seconds
+        assert {rung for rung, _ in settled} == {settled[-1][0]}
+        assert len({plan for _, plan in settled} - {plans(LIMITS)[1]}) <= 1
     levels = [rung for rung, _ in seen]
     assert levels == sorted(levels)  # after what it drops at once, it only rises
 
@@ -295,3 +300,18 @@ def test_one_that_finds_nothing_before_it_is_let_in_whatever_is_predicted(
         encoder=Cost(60 + encoder.fixed, encoder.per_token), reranker=reranker, generator=generator
     )
     assert retry_after(terrible, LIMITS) is None
+
+
+@given(loads, st.floats(0, 60))
+def test_who_finds_nothing_before_them_tries_candidates_every_few_seconds(
+    load: Load, now: float
+) -> None:
+    free = replace(load, ahead=0.0, generator=Cost(900.0, 900.0))
+    level, plan = decide(start(LIMITS, 0.0), free, LIMITS, now)
+    assert plan == plans(LIMITS)[now >= TRIAL_SECONDS]
+    later = level.tried + TRIAL_SECONDS
+    assert decide(level, free, LIMITS, later - 0.01)[1].n == 0
+    assert decide(level, replace(free, ahead=0.001), LIMITS, later)[1].n == 0
+    assert decide(level, free, LIMITS, later + 0.01)[1] == plans(LIMITS)[1]
+    without = replace(LIMITS, n_max=0)
+    assert decide(level, free, without, later + 0.01)[1].n == 0
