@@ -178,6 +178,15 @@ class Recall(Generic[Item, Result]):
         self._bytes = metrics.cache_bytes.labels(name)
         self._seen = Counts()  # by the native thread, which touches no metric
         self._told = Counts()
+        self._asked = True
+
+    @property
+    def asked(self) -> bool:
+        """Whether the last batch had anything for the model: if not, its time says nothing of it.
+
+        To be read on the hub between two batches.
+        """
+        return self._asked
 
     def known(self, items: Sequence[Item]) -> list[Result | None]:
         """The result of each item that needs no model, None for the others."""
@@ -204,6 +213,7 @@ class Recall(Generic[Item, Result]):
             keys = self._codec.keys(items)
             packed = dict(zip(keys, self._cache.get(keys), strict=True))
             missing = {key: item for key, item in zip(keys, items, strict=True) if not packed[key]}
+            self._asked = bool(missing)
             self._seen.shared += len(items) - len(missing)
             fresh = _computed(run, missing)
             for key, result in fresh.items():

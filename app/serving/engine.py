@@ -29,7 +29,7 @@ from app.errors import (
 )
 from app.serving.batcher import BatchReport
 from app.serving.cache import filled, unknown
-from app.serving.control import GENERATOR, RERANKER, LoadController, limits_of
+from app.serving.control import ENCODER, GENERATOR, RERANKER, LoadController, limits_of
 from app.serving.control_request import failed, stage
 from app.serving.gain import load_gain
 from app.serving.health import Canaries, Health, HubMonitor
@@ -271,6 +271,9 @@ class Engine:
         self._monitor.close()
 
     def _observe(self, report: BatchReport) -> None:
+        recall = {ENCODER: self._lanes.vectors, RERANKER: self._lanes.scores}.get(report.model)
+        if recall is not None and not recall.asked:
+            return  # a cache answered: nothing is learned of the model, not even that it is well
         self._last_batch[report.model] = time.monotonic()
         self._control.observe(report)
 

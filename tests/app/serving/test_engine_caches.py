@@ -12,6 +12,7 @@ import pytest
 
 from app.errors import DeadlineExceeded
 from app.serving.engine import Engine
+from app.serving.reports import BatchReport
 from app.telemetry import Metrics
 
 FAR = 60.0
@@ -113,6 +114,27 @@ def test_what_nobody_waited_for_is_kept_all_the_same(
     assert all(engine.score(TURNS, REPLIES, [], soon(-1)).wait())
     engine.score(TURNS, REPLIES, [], soon()).wait()
     assert sample(metrics, "kindred_cache_lookups_total", cache="reranker", outcome="shared") == 3
+
+
+def test_a_batch_that_a_cache_answered_says_nothing_of_its_model(
+    open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(cache_mb=1)
+    reports: list[BatchReport] = []
+    monkeypatch.setattr(engine._control, "observe", reports.append)
+    slate, texts = engine._models.reranker.prepare(TURNS, REPLIES), TURNS[:1]
+    items = engine._models.encoder.prepare(texts)
+    engine.score(TURNS, REPLIES, [], soon()).wait()
+    engine.embed(texts, soon()).wait()
+    assert [report.model for report in reports] == ["reranker", "encoder"]
+    at = dict(engine._last_batch)
+    # As two people who ask the same at once: the second one's batch finds all of it.
+    assert engine._lanes.rerank.submit([slate], soon()).wait()[0].value
+    assert engine._lanes.encode.submit(items, soon()).wait()[0].error is None
+    assert len(reports) == 2
+    assert engine._last_batch == at  # the canaries are asked all the same
+    engine.score(TURNS, ["new"], [], soon()).wait()
+    assert len(reports) == 3
 
 
 def test_a_canary_is_never_answered_from_a_cache(
