@@ -271,8 +271,9 @@ class Engine:
         self._monitor.close()
 
     def _observe(self, report: BatchReport) -> None:
-        recall = {ENCODER: self._lanes.vectors, RERANKER: self._lanes.scores}.get(report.model)
-        if recall is not None and not recall.asked:
+        lanes = self._lanes
+        asked = {ENCODER: lanes.vectors.asked, RERANKER: lanes.scores.asked}
+        if not asked.get(report.model, True):
             return  # a cache answered: nothing is learned of the model, not even that it is well
         self._last_batch[report.model] = time.monotonic()
         self._control.observe(report)
