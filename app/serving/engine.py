@@ -271,8 +271,7 @@ class Engine:
         self._monitor.close()
 
     def _observe(self, report: BatchReport) -> None:
-        lanes = self._lanes
-        asked = {ENCODER: lanes.vectors.asked, RERANKER: lanes.scores.asked}
+        asked = {ENCODER: self._lanes.vectors.asked, RERANKER: self._lanes.scores.asked}
         if not asked.get(report.model, True):
             return  # a cache answered: nothing is learned of the model, not even that it is well
         self._last_batch[report.model] = time.monotonic()
