@@ -124,7 +124,7 @@ class Reranker:
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        choice = choose(runtime, device, dtype)
+        choice = choose(runtime, device, dtype, ranks=True)
         net, tokens, config = open_folder(path, base)
         ids = [tokens.sequence(tokens.encode(text)[: MAX_CONTEXT - 2]) for text in sample]
         opening = Opening(choice, threads, compiled, ids, cache)

@@ -34,8 +34,13 @@ class Choice:
         return f"{self.runtime} {self.dtype} on {self.device} ({self.why})"
 
 
-def choose(runtime: str = "auto", device: str = "auto", dtype: str = "auto") -> Choice:
+def choose(
+    runtime: str = "auto", device: str = "auto", dtype: str = "auto", *, ranks: bool = False
+) -> Choice:
     """Fill in what is "auto"; what is named is kept.
+
+    ranks: the model's order of candidates decides. bf16, with 8 bits of a number's 24, changes 1.3
+    to 1.7 % of the best responses, more than a default may; fp16, with 11, changed none.
 
     Raises ValueError for a name that there is not, a package that is not installed, a device that
     is not here, and a pair that does not go together.
@@ -55,7 +60,7 @@ def choose(runtime: str = "auto", device: str = "auto", dtype: str = "auto") -> 
     if runtime == "openvino" and where.type != "cpu":
         raise ValueError("runtime 'openvino' runs on the CPU only")
     if dtype == "auto":
-        dtype, reason = _dtype(runtime, where)
+        dtype, reason = _dtype(runtime, where, ranks=ranks)
         reasons.append(reason)
     if runtime == "openvino" and not _able(dtype):
         raise ValueError(f"OpenVINO has no {dtype} on this CPU")
@@ -76,16 +81,22 @@ def _runtime(device: torch.device, dtype: str) -> tuple[str, str]:
     return "openvino", "the fastest on a CPU"
 
 
-def _dtype(runtime: str, device: torch.device) -> tuple[str, str]:
+def _dtype(runtime: str, device: torch.device, *, ranks: bool) -> tuple[str, str]:
     if runtime == "onnx":
         if device.type == "cuda":
             return "fp16", "half precision is fast there"
         return "fp32", "ONNX Runtime has no fast bf16 on a CPU"
     if runtime == "openvino":
-        for name in ("bf16", "fp16"):
+        for name in ("fp16",) if ranks else ("bf16", "fp16"):
             if _able(name):
                 return name, f"this CPU multiplies {name}"
+        if ranks:
+            return "fp32", "bf16 changes too many of the best"
         return "fp32", "this CPU multiplies neither bf16 nor fp16"
+    if ranks:
+        if device.type == "cuda":
+            return "fp16", "fast there, and keeps the order"
+        return "fp32", "bf16 changes too many of the best"
     name = _NAMES[choose_dtype("auto", device)]
     return name, f"this {device.type} multiplies it fast"
 

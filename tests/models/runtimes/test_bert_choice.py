@@ -57,6 +57,8 @@ def test_torch_where_openvino_is_missing_or_has_no_build(
 
 def test_the_format_is_what_the_cpu_multiplies(installed: set[str], cpu: set[str]) -> None:
     assert choose("openvino", "cpu").dtype == "bf16"
+    assert choose("openvino", "cpu", ranks=True).dtype == "fp32"
+    assert choose("torch", "cpu", ranks=True).dtype == "fp32"
     cpu.remove("bf16")
     assert choose("openvino", "cpu").dtype == "fp32"
     cpu.add("fp16")
