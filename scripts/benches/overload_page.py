@@ -75,6 +75,9 @@ def goals(result: dict[str, Any]) -> Iterator[str]:
             "refusals' p99, worst step", f"{slowest:.0f} ms", slowest <= REFUSAL_MS, REFUSAL_MS
         )
     for who, seconds in result["recovery_seconds"].items():
+        if not seconds:
+            yield f"recovery, {who}: not measured"
+            continue
         well = all(s is not None and s <= RECOVERY_SECONDS for s in seconds)
         yield _goal(f"recovery, {who}", _seconds(seconds), well, f"{RECOVERY_SECONDS:g} s")
 
