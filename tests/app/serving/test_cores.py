@@ -153,6 +153,7 @@ def test_closing_lets_everyone_go_on(cores: Cores) -> None:
     until(lambda: len(stage.seen) == 4)
     released.set()
     stage.end()
+    assert sorted(stage.seen) == ["encoder", "encoder", "generator", "reranker"]
 
 
 def test_one_at_a_time_however_many_there_are(cores: Cores) -> None:
@@ -216,7 +217,12 @@ def test_a_setting_names_its_way() -> None:
 
 def test_free_threads_run_side_by_side() -> None:
     free = Free()
+    inside = 0
     with free.turn("generator") as one, free.turn("reranker") as other:
         one.give_way()
         other.give_way()
+        inside += 1
     free.close()
+    with free.turn("encoder"):
+        inside += 1
+    assert inside == 2
