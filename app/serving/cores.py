@@ -27,8 +27,8 @@ PATIENCE: Mapping[str, float] = {RERANKER: 0.0, ENCODER: 0.005, GENERATOR: 0.1}
 # others go on. Nor does anybody wait for longer, whatever the reason.
 LONGEST_WAIT = 1.0  # seconds
 
-# What `KINDRED_CONCURRENCY=auto` means, by the device that the models run on. On two cores `bench cores`
-# gave free threads 6 % more answers at 8 clients; CUDA was not measured.
+# What `KINDRED_CONCURRENCY=auto` means, by the device that the models run on. On two
+# cores `bench cores` gave free threads 6 % more answers at 8 clients; CUDA was not measured.
 DEFAULTS = {"cpu": "free", "cuda": "free"}
 
 
