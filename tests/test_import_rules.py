@@ -50,6 +50,13 @@ HOMES: dict[str, tuple[str, ...]] = {
     "faiss": ("retrieval",),
     "sqlite3": ("app.store",),
     "jwt": ("app.web",),
+    "pyarrow": ("scripts",),
+    "trl": ("models.training",),
+    "peft": ("models.training",),
+    "accelerate": ("models.training",),
+    "datasets": ("models.training", "scripts"),
+    "sentence_transformers": ("models", "scripts.benches"),
+    "matplotlib": ("models.training", "scripts"),
 }
 
 

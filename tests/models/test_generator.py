@@ -19,7 +19,7 @@ from models.reply_text import is_ill, last_sentence
 from models.runtimes.hardware import choose_device, choose_dtype
 from models.runtimes.torch_gpt2 import TorchGpt2
 from models.sampling import Sampling
-from models.training.tokenizer import EOS, train_tokenizer
+from models.training.generator.tokenizer import EOS, train_tokenizer
 
 TEXTS = [
     "Hello, how are you today?",

@@ -21,7 +21,7 @@ from models.prompt import (
     render,
     rerank_query,
 )
-from models.training.tokenizer import EOS, load_tokenizer, train_tokenizer
+from models.training.generator.tokenizer import EOS, load_tokenizer, train_tokenizer
 
 TEXTS = ["I like long walks and short songs.", "What do you like?", "The end of text, [SEP]."] * 20
 

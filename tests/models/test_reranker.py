@@ -26,14 +26,14 @@ from models.reranker import (
 )
 from models.runtimes import torch_bert
 from models.runtimes.torch_bert import load_bert, resolve_base
-from models.training.reranker import HEADS
-from models.training.reranker_export import (
+from models.training.reranker.asymmetric.export import (
     PENALTY,
     serving_config,
     spearman,
     write_card,
     write_weights,
 )
+from models.training.reranker.asymmetric.trainer import HEADS
 
 ARTIFACT = Path(__file__).parents[2] / "artifacts" / "reranker"
 TALK = ["hey, how was your day?", "long. my boss shouted at me in front of everyone"]

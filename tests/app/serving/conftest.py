@@ -19,7 +19,7 @@ from app.telemetry import Metrics
 from models.checkpoint import file_sha256, write_manifest
 from models.reranker import CONFIG, WEIGHTS, RerankNet, make_delta
 from models.runtimes.torch_bert import load_base_state, load_bert, resolve_base
-from models.training.tokenizer import train_tokenizer
+from models.training.generator.tokenizer import train_tokenizer
 
 WORDS = [
     "Hello, how are you today?",

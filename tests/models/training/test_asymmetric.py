@@ -14,8 +14,7 @@ import torch
 
 from models.reranker import Reranker
 from models.training import judgements as j
-from models.training.reranker import HEADS, Material, TrainConfig, Trainer, schedule
-from models.training.reranker_eval import (
+from models.training.reranker.asymmetric.evaluate import (
     Scored,
     auc,
     balanced,
@@ -26,7 +25,14 @@ from models.training.reranker_eval import (
     unit_auc,
     within_group_accuracy,
 )
-from models.training.reranker_export import HeldOut, export
+from models.training.reranker.asymmetric.export import HeldOut, export
+from models.training.reranker.asymmetric.trainer import (
+    HEADS,
+    Material,
+    TrainConfig,
+    Trainer,
+    schedule,
+)
 from models.training.selection import DialogSampler, ExchangeSampler, spoil
 
 TOPICS = ["rain", "bread", "trains", "cats", "chess", "the sea", "tea", "gardens", "maps", "jazz"]

@@ -15,8 +15,8 @@ from models.checkpoint import write_atomically
 from models.prompt import Encode, plain_encoder
 from models.training import corpora
 from models.training.corpora import Dialog
-from models.training.tokenizer import encode_many, load_tokenizer, train_tokenizer
-from models.training.windows import (
+from models.training.generator.tokenizer import encode_many, load_tokenizer, train_tokenizer
+from models.training.generator.windows import (
     Batch,
     EncodedDialog,
     Window,

@@ -27,10 +27,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from models.checkpoint import write_atomically
-from models.training.data import MAIN, TrainingData
-from models.training.muon import Muon
-from models.training.perplexity import evaluate, learned_nll
-from models.training.windows import Batch
+from models.training.generator.data import MAIN, TrainingData
+from models.training.generator.muon import Muon
+from models.training.generator.perplexity import evaluate, learned_nll
+from models.training.generator.windows import Batch
 
 STATE_FILE = "state.pt"
 CONFIG_FILE = "run.json"

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from transformers import GPT2LMHeadModel
 
 from models.metrics import perplexity
-from models.training.windows import IGNORED, Batch
+from models.training.generator.windows import IGNORED, Batch
 
 
 def learned_nll(model: GPT2LMHeadModel, batch: Batch) -> torch.Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.reranker import Renderer, RerankItem, RerankNet
 from models.training.judgements import Judged, ranks
-from models.training.reranker import score_items
+from models.training.reranker.asymmetric.trainer import score_items
 from models.training.selection import DialogSampler, ExchangeSampler
 
 EVAL_SEED = 5

@@ -19,10 +19,10 @@ from models.metrics import distinct_n
 from models.sampling import Sampling
 from models.training import corpora
 from models.training.corpora import Dialog
-from models.training.data import FINISH, OWN_FILE, HeldOut, read_own
-from models.training.generator import STATE_FILE, Progress, TrainConfig, new_model
-from models.training.perplexity import evaluate
-from models.training.tokenizer import load_tokenizer
+from models.training.generator.data import FINISH, OWN_FILE, HeldOut, read_own
+from models.training.generator.perplexity import evaluate
+from models.training.generator.tokenizer import load_tokenizer
+from models.training.generator.trainer import STATE_FILE, Progress, TrainConfig, new_model
 
 NAME = "kindred-generator"
 SAMPLE_CONTEXTS = 10

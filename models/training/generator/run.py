@@ -13,10 +13,10 @@ import torch
 
 from models.checkpoint import write_atomically
 from models.training import corpora
-from models.training.data import TrainingData
-from models.training.generator import TrainConfig, Trainer
-from models.training.generator_export import export as write_artifact
-from models.training.generator_export import public_command, recorded_command, write_samples
+from models.training.generator.data import TrainingData
+from models.training.generator.export import export as write_artifact
+from models.training.generator.export import public_command, recorded_command, write_samples
+from models.training.generator.trainer import TrainConfig, Trainer
 
 COMMAND_FILE = "command.json"
 STOPPED = 3

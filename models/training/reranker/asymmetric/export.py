@@ -27,8 +27,7 @@ from models.reranker import (
 )
 from models.runtimes.torch_bert import PACKAGED_BASE_ID, load_bert, resolve_base
 from models.training.judgements import Judged, ranks
-from models.training.reranker import HEADS
-from models.training.reranker_eval import (
+from models.training.reranker.asymmetric.evaluate import (
     Scored,
     auc,
     balanced,
@@ -40,6 +39,7 @@ from models.training.reranker_eval import (
     selection_measures,
     within_group_accuracy,
 )
+from models.training.reranker.asymmetric.trainer import HEADS
 from models.training.selection import DialogSampler, ExchangeSampler
 
 # The offensive head was trained on one source and is unsure of itself on companion talk: sad

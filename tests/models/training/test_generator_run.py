@@ -19,12 +19,12 @@ from models.metrics import distinct_n, perplexity
 from models.prompt import context_ids, plain_encoder
 from models.training import corpora
 from models.training.corpora import Dialog, clean, is_held_out, load_own, load_public
-from models.training.data import FINISH, MAIN, TrainingData
-from models.training.generator import TrainConfig, Trainer, rate_factor
-from models.training.generator_export import export, load_run, public_command, sample_contexts
-from models.training.muon import orthogonalise
-from models.training.tokenizer import train_tokenizer
-from models.training.windows import (
+from models.training.generator.data import FINISH, MAIN, TrainingData
+from models.training.generator.export import export, load_run, public_command, sample_contexts
+from models.training.generator.muon import orthogonalise
+from models.training.generator.tokenizer import train_tokenizer
+from models.training.generator.trainer import TrainConfig, Trainer, rate_factor
+from models.training.generator.windows import (
     IGNORED,
     EncodedDialog,
     Window,
@@ -34,7 +34,7 @@ from models.training.windows import (
     windows_of,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TALK = ["the kettle is on", "then I will stay a while", "stay as long as you like", "thank you"]
 TINY = TrainConfig(
     layers=1, width=16, heads=2, vocabulary=300, positions=256, tokens_per_batch=256,

@@ -15,7 +15,6 @@ import torch
 from models.encoder import SAMPLE, Encoder, WordPiece
 from models.reranker import Renderer, RerankNet
 from models.runtimes.torch_bert import prepare_for, resolve_base
-from models.training.head_start import start_head
 from models.training.judgements import (
     Dialog,
     Exchange,
@@ -30,8 +29,15 @@ from models.training.judgements import (
     load_small_talk,
     load_topical_ratings,
 )
-from models.training.reranker import HEADS, Material, TrainConfig, Trainer, build_net
-from models.training.reranker_export import HeldOut, export
+from models.training.reranker.asymmetric.export import HeldOut, export
+from models.training.reranker.asymmetric.head_start import start_head
+from models.training.reranker.asymmetric.trainer import (
+    HEADS,
+    Material,
+    TrainConfig,
+    Trainer,
+    build_net,
+)
 from models.training.selection import DialogSampler, ExchangeSampler
 
 # How often a list comes from each source: first, and in the last part of the run.

@@ -1,0 +1,1 @@
+"""Training of rerankers: the served one (`asymmetric`) and the family that it is compared with."""
