@@ -50,7 +50,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "faiss": ("retrieval",),
     "sqlite3": ("app.store",),
     "jwt": ("app.web",),
-    "pyarrow": ("scripts",),
+    "pyarrow": ("models.training", "scripts"),
     "trl": ("models.training",),
     "peft": ("models.training",),
     "accelerate": ("models.training",),
