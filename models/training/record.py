@@ -3,8 +3,8 @@
 A run has a folder: `run.json` (command, configuration, seed, hashes of the data, revision of the
 code, machine, and in the end the metrics), `metrics.jsonl` (one line a report), TensorBoard's
 event file, and `curves.svg`. A run that is started again in the same folder goes on in the same
-files. SIGTERM and SIGINT set `stopping`: the loop saves its state, the command ends with status 0 and
-says so, and the same command resumes it.
+files. SIGTERM and SIGINT set `stopping`: the loop saves its state, the command ends with status 0
+and says so, and the same command resumes it.
 """
 
 from __future__ import annotations
