@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.reranker import Renderer, RerankItem, RerankNet
-from models.training.judgements import Judged, ranks
+from models.training.judgements import Judged
+from models.training.reranker import measures
 from models.training.reranker.asymmetric.trainer import score_items
+from models.training.reranker.measures import auc as auc
+from models.training.reranker.measures import (
+    expected_calibration_error as expected_calibration_error,
+)
 from models.training.selection import DialogSampler, ExchangeSampler
 
 EVAL_SEED = 5
@@ -28,35 +32,6 @@ class Scored:
     logits: Tensor
     labels: Tensor
     units: tuple[str, ...]
-
-
-def auc(scores: Iterable[float], labels: Iterable[float]) -> float:
-    """Area under the ROC curve (Mann and Whitney 1947), ties counted half; NaN with one class."""
-    rank = ranks(list(scores))
-    truth = [label > 0.5 for label in labels]
-    positive = [r for r, t in zip(rank, truth, strict=True) if t]
-    negative = [r for r, t in zip(rank, truth, strict=True) if not t]
-    if not positive or not negative:
-        return float("nan")
-    n, m = len(positive), len(negative)
-    # Ranks are scaled to [0, 1]: undo that, then the usual rank sum, ranks from 1.
-    total = sum(r * (n + m - 1) + 1 for r in positive)
-    return (total - n * (n + 1) / 2) / (n * m)
-
-
-def expected_calibration_error(
-    probabilities: Tensor, labels: Tensor, weights: Tensor, bins: int = 15
-) -> float:
-    """Mean distance of confidence and frequency over equal-width bins (Guo et al. 2017)."""
-    place = (probabilities * bins).long().clamp(0, bins - 1)
-    error = 0.0
-    for i in range(bins):
-        mine = place == i
-        if mine.any():
-            mass = weights[mine].sum()
-            gap = ((probabilities[mine] - labels[mine]) * weights[mine]).sum() / mass
-            error += float(gap.abs() * mass / weights.sum())
-    return error
 
 
 def platt(logits: Tensor, labels: Tensor, weights: Tensor) -> tuple[float, float]:
@@ -121,30 +96,12 @@ def score_judged(net: RerankNet, render: Renderer, rows: Sequence[Judged]) -> Sc
 
 def unit_auc(scores: Tensor, scored: Scored) -> float:
     """AUC of mean scores of units (dialogs) whose label is above against below the middle."""
-    mine: dict[str, list[float]] = defaultdict(list)
-    label: dict[str, float] = {}
-    for unit, score, truth in zip(
-        scored.units, scores.tolist(), scored.labels.tolist(), strict=True
-    ):
-        mine[unit].append(score)
-        label[unit] = truth
-    means = [sum(mine[unit]) / len(mine[unit]) for unit in label]
-    return auc(means, label.values())
+    return measures.unit_auc(scores, scored.labels, scored.units)
 
 
 def within_group_accuracy(scores: Tensor, scored: Scored) -> float:
     """How often a good response beats a bad one of the same unit; ties count half."""
-    groups: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    rows = zip(scored.units, scores.tolist(), scored.labels.tolist(), strict=True)
-    for unit, score, label in rows:
-        groups[unit].append((score, label))
-    won = total = 0.0
-    for members in groups.values():
-        for (a, x), (b, y) in itertools.combinations(members, 2):
-            if x != y:
-                total += 1
-                won += 0.5 if a == b else float((a > b) == (x > y))
-    return won / total if total else float("nan")
+    return measures.pair_accuracy(scores, scored.labels, scored.units)
 
 
 def choose_upvote(
