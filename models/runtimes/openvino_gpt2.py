@@ -23,7 +23,10 @@ from models.runtimes.gpt2_weights import Gpt2Weights
 from models.runtimes.openvino_gpt2_graph import PAGE, gpt2_graph, key_name, value_name
 from models.runtimes.pages import Ints, PageTable, pages_needed
 
-PRECISIONS: Mapping[str, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+PRECISIONS: Mapping[str, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+"""Number format → what is not a product is computed in."""
+_PAGES: Mapping[str, str] = {**PRECISIONS, "int8": "f16"}
+_GROUP = 256  # inputs that share a scale in int8; larger groups were no faster
 _ROWS = 8  # rows of a step, and of a prefill times eight, are filled up to a multiple of this
 _SPARE = 0  # the page that filling rows write to
 
@@ -37,7 +40,10 @@ class OpenVinoGpt2:
     device = torch.device("cpu")
 
     def __init__(self, model: Any, *, dtype: str = "fp32", threads: int | None = None) -> None:
-        """`model`: a transformers `GPT2LMHeadModel`, not kept. dtype: one of `PRECISIONS`."""
+        """`model`: a transformers `GPT2LMHeadModel`, not kept. dtype: one of `PRECISIONS`.
+
+        int8: weights and, as they come, activations; norms and attention in fp32.
+        """
         if dtype not in PRECISIONS:
             raise ValueError(f"dtype {dtype!r} is not one of {', '.join(PRECISIONS)}")
         weights = Gpt2Weights.of(model)
@@ -45,13 +51,16 @@ class OpenVinoGpt2:
         self.dtype = dtype
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
-            "KV_CACHE_PRECISION": PRECISIONS[dtype],
+            "KV_CACHE_PRECISION": _PAGES[dtype],
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,
         }
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
-        compiled = ov.Core().compile_model(gpt2_graph(weights), "CPU", options)
+        if dtype == "int8":
+            options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = group_size(weights.width)
+        graph = gpt2_graph(weights, compressed=dtype == "int8")
+        compiled = ov.Core().compile_model(graph, "CPU", options)
         self._request = compiled.create_infer_request()
         self._caches = _cache_inputs(compiled, len(weights.blocks))
         self._pages: dict[str, ov.Tensor] = {}
@@ -155,6 +164,14 @@ class Decode:
         }
         logits = self.model.forward({name: _ints(values) for name, values in inputs.items()})
         return logits[: len(rows)]
+
+
+def group_size(width: int) -> int:
+    """The largest multiple of 32 up to `_GROUP` that divides `width`, else `width` itself.
+
+    A group that does not divide the inputs of a product turns its 8-bit kernel off.
+    """
+    return next((size for size in range(_GROUP, 0, -32) if width % size == 0), width)
 
 
 def _begins(lengths: Ints) -> Ints:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
+import torch
 from openvino import Output, PartialShape, Type
 from openvino.op import _PagedAttentionExtension as PagedAttention
 from torch import Tensor
@@ -46,14 +47,17 @@ def value_name(layer: int) -> str:
     return f"value_cache.{layer}"
 
 
-def gpt2_graph(weights: Gpt2Weights) -> ov.Model:
-    """`INPUTS` (int32) and the pages of each layer → float32 logits [R, vocabulary]."""
-    return _Builder(weights).model()
+def gpt2_graph(weights: Gpt2Weights, *, compressed: bool = False) -> ov.Model:
+    """`INPUTS` (int32) and the pages of each layer → float32 logits [R, vocabulary].
+
+    compressed: the matrices of the products in 8 bits, with a scale for each output.
+    """
+    return _Builder(weights, compressed=compressed).model()
 
 
 class _Builder:
-    def __init__(self, weights: Gpt2Weights) -> None:
-        self.weights = weights
+    def __init__(self, weights: Gpt2Weights, *, compressed: bool) -> None:
+        self.weights, self.compressed = weights, compressed
         self.parameters: list[Any] = []
         self.inputs = {
             name: self._input(name, [] if name in _SCALARS else [-1], Type.i32) for name in INPUTS
@@ -69,8 +73,8 @@ class _Builder:
         for number, block in enumerate(weights.blocks):
             x = self._layer(x, number, block)
         x = self._norm(ops.gather(x, self.inputs["rows"], _int(0)), weights.norm)
-        tied = weights.head.data_ptr() == weights.tokens.data_ptr()
-        logits = ops.matmul(x, tokens if tied else constant(weights.head), False, True)
+        tied = weights.head.data_ptr() == weights.tokens.data_ptr() and not self.compressed
+        logits = ops.matmul(x, tokens if tied else self._matrix(weights.head), False, True)
         return ov.Model([ops.result(logits)], self.parameters, "gpt2")
 
     def _layer(self, x: Any, number: int, block: Block) -> Any:
@@ -111,7 +115,10 @@ class _Builder:
         return ops.add(ops.multiply(normal, constant(affine[0])), constant(affine[1]))
 
     def _linear(self, x: Any, affine: Affine) -> Any:
-        return ops.add(ops.matmul(x, constant(affine[0]), False, True), constant(affine[1]))
+        return ops.add(ops.matmul(x, self._matrix(affine[0]), False, True), constant(affine[1]))
+
+    def _matrix(self, tensor: Tensor) -> Any:
+        return eight_bits(tensor) if self.compressed else constant(tensor)
 
     def _input(self, name: str, shape: Sequence[int], kind: Type) -> Any:
         parameter = ops.parameter(PartialShape(list(shape)), kind, name=name)
@@ -123,6 +130,15 @@ class _Builder:
 def constant(tensor: Tensor) -> Any:
     """A float32 constant of the graph."""
     return ops.constant(np.ascontiguousarray(tensor.detach().float().numpy()))
+
+
+def eight_bits(tensor: Tensor) -> Any:
+    """A matrix [outputs, inputs] as signed 8-bit steps of a scale for each output."""
+    rows = tensor.detach().float()
+    scale = (rows.abs().amax(1, keepdim=True) / 127.0).clamp_min(1e-12)
+    steps = (rows / scale).round().to(torch.int8)
+    whole = ops.convert(ops.constant(np.ascontiguousarray(steps.numpy())), "f32")
+    return ops.multiply(whole, constant(scale))
 
 
 def _unused_features() -> list[Any]:

@@ -26,7 +26,15 @@ FIRST = "transformers generate fp32"
 SAMPLING = Sampling(repetition_penalty=1.0, no_repeat_ngram=0)
 _SHAPES = {"medium": (1024, 24, 16), "large": (1280, 36, 20), "xl": (1600, 48, 25)}
 _LOCAL = {
-    "cpu": ("torch fp32", "torch bf16", "openvino fp32", "openvino bf16", "onnx fp32", "onnx int8"),
+    "cpu": (
+        "torch fp32",
+        "torch bf16",
+        "openvino fp32",
+        "openvino bf16",
+        "openvino int8",
+        "onnx fp32",
+        "onnx int8",
+    ),
     "cuda": ("torch fp32", "torch bf16", "torch fp16", "onnx fp16"),
 }
 

@@ -29,6 +29,7 @@ SIDES = (
     ("torch", "bf16"),
     ("openvino", "fp32"),
     ("openvino", "bf16"),
+    ("openvino", "int8"),
     ("onnx", "fp32"),
     ("onnx", "int8"),
 )
