@@ -1,0 +1,138 @@
+"""What the comparison of rerankers was to show, and whether its rows show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.training.reranker.verdicts import value_of
+
+Row = Mapping[str, Any]
+FLOOR, BASELINE = "floor", "baseline"
+"""Families of what is no trained reranker: scorers of the candidate alone, and simple ones."""
+AUC_WANTED = 0.80
+KEPT_WANTED, FASTER_WANTED = 0.97, 1.6
+_MARK = {True: "reached", False: "**not reached**", None: "cannot be told"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that the comparison was to show; `holds` is None where rows are missing."""
+
+    text: str
+    holds: bool | None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        end = f" ({self.detail})" if self.detail else ""
+        return f"{_MARK[self.holds]}: {self.text}{end}"
+
+
+def at(row: Row, *path: str) -> Any:
+    """What lies at a path of a row; None where any part of it is missing."""
+    found: Any = row
+    for step in path:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
+
+
+def pairs_per_second(row: Row, threads: int = 1, batch: int = 64) -> float | None:
+    """Measured speed; None where it was not."""
+    return value_of(row, "speed", str(threads), "pairs_per_second", str(batch))
+
+
+def claims(rows: Sequence[Row]) -> list[Claim]:
+    """The comparison's targets, each with the rows that decide it."""
+    trained = [
+        row
+        for row in rows
+        if row.get("family") not in (FLOOR, BASELINE) and at(row, "accentor", "own_head")
+    ]
+    return [
+        _reaches(trained),
+        _beats_floor(rows, trained),
+        *_distilled(rows),
+        _beats_lstm(rows),
+        *_agrees(rows),
+    ]
+
+
+def _best(rows: Sequence[Row], *path: str) -> tuple[float, str] | None:
+    known = [
+        (value, str(row["name"])) for row in rows if (value := value_of(row, *path)) is not None
+    ]
+    return max(known, default=None)
+
+
+def _reaches(trained: Sequence[Row]) -> Claim:
+    text = f"ACCENTOR test AUC of at least {AUC_WANTED:.2f}"
+    best = _best(trained, "accentor", "all", "auc")
+    return Claim(text, best and best[0] >= AUC_WANTED, (best and f"{best[1]}: {best[0]:.3f}") or "")
+
+
+def _beats_floor(rows: Sequence[Row], trained: Sequence[Row]) -> Claim:
+    text = "above the candidate-only floor on unseen responses"
+    path = ("accentor", "unseen", "auc")
+    floor = _best([row for row in rows if row.get("family") == FLOOR], *path)
+    best = _best(trained, *path)
+    if floor is None or best is None:
+        return Claim(text, None)
+    return Claim(text, best[0] > floor[0], f"{best[1]}: {best[0]:.3f}, floor {floor[0]:.3f}")
+
+
+def _distilled(rows: Sequence[Row]) -> list[Claim]:
+    by_name = {key: row for row in rows for key in (str(row["name"]), str(row.get("version")))}
+    made = []
+    for row in rows:
+        teacher = by_name.get(str(row.get("teacher")))
+        if teacher is None or teacher is row:
+            continue
+        text = f"{row['name']}: at least 97 % of its teacher at 1.6 times its speed or more"
+        scores = [value_of(r, "accentor", "all", "auc") for r in (row, teacher)]
+        speeds = [pairs_per_second(r) for r in (row, teacher)]
+        if None in scores or None in speeds:
+            made.append(Claim(text, None))
+            continue
+        kept, faster = (float(a or 0) / max(float(b or 0), 1e-9) for a, b in (scores, speeds))
+        holds = kept >= KEPT_WANTED and faster >= FASTER_WANTED
+        made.append(Claim(text, holds, f"{100 * kept:.1f} % of the AUC at {faster:.2f} times"))
+    return made or [Claim("a distilled half of 97 % at 1.6 times its teacher's speed", None)]
+
+
+def _beats_lstm(rows: Sequence[Row]) -> Claim:
+    text = "the BERT family above QA-LSTM"
+    path = ("accentor", "all", "auc")
+    bert = _best([row for row in rows if row.get("family") == "cross-encoder"], *path)
+    lstm = _best([row for row in rows if row.get("family") == "qa-lstm"], *path)
+    if bert is None or lstm is None:
+        return Claim(text, None)
+    return Claim(text, bert[0] > lstm[0], f"{bert[1]}: {bert[0]:.3f}, {lstm[1]}: {lstm[0]:.3f}")
+
+
+def _agrees(rows: Sequence[Row]) -> list[Claim]:
+    """Each model's agreement with iEval's users against the response-selection model's."""
+    alone = [row for row in rows if list(row.get("heads", ())) == ["selection"]]
+    reference = _best(alone, "ieval", "agreement")
+    made = []
+    for row in rows:
+        if (
+            row in alone
+            or row.get("family") in (FLOOR, BASELINE)
+            or "selection" not in row.get("heads", ())
+        ):
+            continue
+        text = f"{row['name']}: agrees with a left-out source no less than response selection does"
+        mine = value_of(row, "ieval", "agreement")
+        against = reference or _own_selection(row)
+        if mine is None or against is None:
+            made.append(Claim(text, None))
+            continue
+        detail = f"{mine:.3f} against {against[0]:.3f} ({against[1]})"
+        made.append(Claim(text, mine >= against[0], detail))
+    return made or [Claim("agreement with a left-out source not below response selection's", None)]
+
+
+def _own_selection(row: Row) -> tuple[float, str] | None:
+    value = value_of(row, "ieval", "by_head", "selection")
+    return None if value is None else (value, "its own selection head")
