@@ -1,0 +1,264 @@
+"""The command behind `scripts/train_encoder`: rows, training, before and after, the folder."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets.utils import disable_progress_bars
+from transformers import logging as transformers_logging
+
+from models.checkpoint import MANIFEST_NAME, DataSource, file_sha256, write_manifest
+from models.training.corpora import OWN_SOURCES, PUBLIC_SOURCES
+from models.training.encoder import measure
+from models.training.encoder.files import read_text_rows
+from models.training.encoder.network import (
+    base_name,
+    embed,
+    open_network,
+    served_alike,
+    write_folder,
+)
+from models.training.encoder.objectives import (
+    FIELDS,
+    Rows,
+    build_loss,
+    conversation_rows,
+    file_rows,
+)
+from models.training.encoder.pairs import Drawer, Pair, held_out_pairs, read_conversations
+from models.training.encoder.trainer import build_trainer, try_steps
+from models.training.encoder.trainers import plan_steps, train
+from models.training.judgements import Exchange
+from models.training.record import Run
+
+KIND = "encoder"
+RATES = {"softmax": 2e-5, "cosine": 2e-5, "triplet": 2e-5, "negatives": 5e-5}
+"""Learning rates of the objectives; those of the library's examples, more for large batches."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run trains on and is measured by."""
+
+    rows: Rows
+    pairs: Sequence[Pair]
+    bank: Sequence[Exchange]
+    sources: Sequence[DataSource]
+
+
+class Outcome(Enum):
+    """How a run ended."""
+
+    WRITTEN = "written"
+    STOPPED = "stopped"
+    WORSE = "worse"
+
+
+def run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
+    """Train (or go on), measure and write.
+
+    Raises OSError or ValueError for data, bases and folders that cannot be used.
+    """
+    if options.out.exists() and not (options.out / MANIFEST_NAME).is_file():
+        raise ValueError(f"--out: {options.out} exists and is no model folder")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    disable_progress_bars()
+    files = _files(options)
+    record = Run.open(
+        options.run,
+        command=shlex.join(["scripts/train_encoder", *arguments]),
+        config=_config(options),
+        seed=options.seed,
+        data=files,
+    )
+    material = _material(options)
+    record.log(f"held out: {len(material.pairs)} pairs, {len(material.bank)} bank entries")
+    with record.stoppable():
+        network, steps = _train(options, record, material)
+    if network is None:
+        record.log("stopped; the same command goes on from here")
+        return Outcome.STOPPED
+    return _judge(options, record, material, network, steps, arguments)
+
+
+def _train(options: argparse.Namespace, record: Run, material: Material) -> tuple[Any, int]:
+    """(the trained network or None where it was stopped, steps)."""
+    steps = options.steps
+    if steps is None:
+        trial = _network_and_loss(options, material.rows)
+        steps = plan_steps(record, options.minutes, try_steps(*trial, material.rows, options.batch))
+        del trial
+    network, loss = _network_and_loss(options, material.rows)
+    trainer = build_trainer(
+        network,
+        loss,
+        material.rows,
+        record,
+        steps=steps,
+        batch=options.batch,
+        rate=options.rate or RATES[options.objective],
+        seed=options.seed,
+        save_minutes=options.save_minutes,
+    )
+    done = not record.stopping and train(trainer, record)
+    return (network if done else None), steps
+
+
+def _network_and_loss(options: argparse.Namespace, rows: Rows) -> tuple[Any, Any]:
+    torch.manual_seed(options.seed)
+    network = open_network(options.base, options.max_tokens)
+    loss = build_loss(
+        options.objective,
+        network,
+        classes=len(rows.classes),
+        bidirectional=not options.one_way,
+        scale=options.scale,
+        margin=options.margin,
+    )
+    return network, loss.to(network.device)
+
+
+def _judge(
+    options: argparse.Namespace,
+    record: Run,
+    material: Material,
+    network: Any,
+    steps: int,
+    arguments: Sequence[str],
+) -> Outcome:
+    record.log("measuring the base and the trained encoder on what was held out")
+    base = open_network(options.base, options.max_tokens)
+    before = measure.rankings(lambda texts: embed(base, texts), material.pairs, material.bank)
+    after = measure.rankings(lambda texts: embed(network, texts), material.pairs, material.bank)
+    document, lines = measure.report(before, after)
+    for line in lines:
+        record.log(line)
+    reasons = measure.worse(before, after)
+    metrics = {
+        "objective": options.objective,
+        "steps": steps,
+        "rows": steps * options.batch,
+        "seconds": record.document["seconds"],
+        "held_out": document,
+        "worse": reasons,
+    }
+    record.finish(metrics)
+    for reason in reasons:
+        record.log(f"it got worse: {reason}")
+    if reasons and not options.force:
+        record.log("not written; --force writes it all the same")
+        return Outcome.WORSE
+    version = _write(options, network, material, metrics, arguments)
+    trouble = served_alike(network, options.out)
+    record.log(f"encoder {version} in {options.out}")
+    if trouble:
+        record.log(f"it cannot serve as KINDRED_ENCODER here: {trouble}")
+    return Outcome.WRITTEN
+
+
+def _write(
+    options: argparse.Namespace,
+    network: Any,
+    material: Material,
+    metrics: dict[str, Any],
+    arguments: Sequence[str],
+) -> str:
+    """Write the folder beside `--out` and put it in its place whole; returns its version."""
+    out: Path = options.out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        write_folder(network, options.base, fresh)
+        manifest = write_manifest(
+            fresh,
+            name=f"kindred-encoder-{options.objective}",
+            kind=KIND,
+            command=_public_command(arguments),
+            data=material.sources,
+            metrics=metrics,
+            base=_base(options.base),
+        )
+        fresh.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        fresh.rename(out)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return manifest.version
+
+
+def _material(options: argparse.Namespace) -> Material:
+    """Read all data. Raises OSError or ValueError."""
+    public = options.data if options.data.is_dir() else options.measure_on
+    training, held, bank = read_conversations(public, options.own)
+    sources = [*OWN_SOURCES.values()] if options.own else []
+    if public:
+        sources += PUBLIC_SOURCES.values()
+    if options.data.is_dir():
+        drawer = Drawer(
+            training,
+            options.seed,
+            hard=max(options.hard_negatives, options.objective != "negatives"),
+            paraphrases=options.paraphrases if options.objective == "negatives" else 0.0,
+        )
+        rows = conversation_rows(options.objective, drawer, options.seed)
+    else:
+        texts = read_text_rows(options.data, FIELDS[options.objective])
+        rows = file_rows(options.objective, texts, options.seed, options.highest_score)
+        sources = [DataSource(options.data.name, options.licence, rows=len(texts))]
+    pairs = held_out_pairs(held, training, options.pool)
+    return Material(rows, pairs, bank, sources)
+
+
+def _files(options: argparse.Namespace) -> list[Path]:
+    """The files that are read, for the record's hashes."""
+    folders = [options.data if options.data.is_dir() else options.measure_on]
+    files = [] if options.data.is_dir() else [options.data]
+    files += [p for folder in folders if folder for p in sorted((folder / "dialogs").glob("*.gz"))]
+    if options.own:
+        files += sorted(options.own.glob("bank/*.jsonl")) + sorted(
+            options.own.glob("dialogs/*.jsonl")
+        )
+    return files
+
+
+_CONFIG = (
+    *("objective", "base", "steps", "minutes", "batch", "rate", "max_tokens", "hard_negatives"),
+    *("paraphrases", "one_way", "scale", "margin", "highest_score"),
+)
+
+
+def _config(options: argparse.Namespace) -> dict[str, Any]:
+    """What the trained weights depend on besides data and seed; a folder's name does not count."""
+    config = {name: getattr(options, name) for name in _CONFIG}
+    weights = Path(base_name(options.base)) / "model.safetensors"
+    config["base"] = file_sha256(weights) if weights.is_file() else options.base
+    return config
+
+
+def _base(base: str) -> dict[str, Any]:
+    folder = Path(base_name(base))
+    weights = folder / "model.safetensors"
+    name = base if not folder.is_dir() else folder.name
+    if base == "auto":
+        name = "sentence-transformers/all-MiniLM-L6-v2"
+    return {"name": name, "sha256": file_sha256(weights) if weights.is_file() else ""}
+
+
+def _public_command(arguments: Sequence[str]) -> str:
+    """The command with absolute paths cut to their last name: where a folder lay says nothing."""
+    shown = [Path(a).name if a.startswith("/") else a for a in arguments]
+    return shlex.join(["scripts/train_encoder", *shown])

@@ -1,0 +1,1 @@
+"""Domain pretraining: a language model's own objectives, continued on conversations."""
