@@ -1,0 +1,77 @@
+"""What a tuning run depends on, and its defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+GRPO = "grpo"
+RLOO = "rloo"
+DPO = "dpo"
+METHODS = (GRPO, RLOO, DPO)
+
+# The leash's stiffness means another thing in each method: nats a token beside the loss (GRPO),
+# nats of the whole response inside the reward (RLOO), the inverse temperature (DPO).
+BETAS = {GRPO: 0.04, RLOO: 0.02, DPO: 0.2}
+RATES = {GRPO: 1e-4, RLOO: 1e-4, DPO: 3e-5}
+GRADIENT_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """A run's settings; kept in `run.json`, and what is resumed must match them.
+
+    Units: steps of the optimizer, tokens, nats, and standard deviations of the base model's
+    reward for the weights of the guards.
+    """
+
+    method: str = GRPO
+    steps: int = 200
+    contexts: int = 8
+    """Contexts a step (GRPO, RLOO), or pairs a step (DPO)."""
+    group: int = 8
+    """Responses sampled for each context."""
+    accumulate: int = 1
+    """Parts that a step is computed in: less memory, the same result."""
+    beta: float = BETAS[GRPO]
+    learning_rate: float = RATES[GRPO]
+    warmup: int = 10
+    temperature: float = 0.9
+    max_new_tokens: int = 40
+    language_weight: float = 0.1
+    """Weight of the plain language loss on dialogs of people (PPO-ptx, Ouyang et al. 2022)."""
+    language_tokens: int = 2048
+    variety: float = 1.0
+    """Weight of what is said like everything else in the batch."""
+    check_every: int = 20
+    """Steps between two looks at the leash."""
+    check_contexts: int = 96
+    seed: int = 20
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method {self.method!r} is not one of {', '.join(METHODS)}")
+        for name in ("steps", "contexts", "accumulate", "check_every", "check_contexts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if self.group < 2:
+            raise ValueError("a group needs at least 2 responses to compare")
+        if self.beta <= 0.0:
+            raise ValueError("beta must be above 0: without it nothing holds the policy")
+        if self.rows % self.accumulate:
+            raise ValueError(f"{self.rows} rows a step do not divide into {self.accumulate} parts")
+        if not 0.1 <= self.temperature <= 2.0:
+            raise ValueError(f"temperature {self.temperature} is not in [0.1, 2]")
+
+    @property
+    def rows(self) -> int:
+        """Sequences (pairs, for DPO) in a step."""
+        return self.contexts * (1 if self.method == DPO else self.group)
+
+    @classmethod
+    def of(cls, method: str, **changes: float | int | str | None) -> TuneConfig:
+        """The method's defaults with `changes`; None keeps a default. Raises ValueError."""
+        if method not in METHODS:
+            raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
+        start = cls(method=method, beta=BETAS[method], learning_rate=RATES[method])
+        known = {name: value for name, value in changes.items() if value is not None}
+        return replace(start, **known)  # type: ignore[arg-type]
