@@ -50,8 +50,12 @@ def gather(
     k: int,
     seed: int,
     deadline: float,
+    version: str | None = None,
 ) -> Gathered:
-    """Retrieval and generation side by side; what is late or failed is left out and named."""
+    """Retrieval and generation side by side; what is late or failed is left out and named.
+
+    `version`: of the generator, held by the caller; None: everybody's.
+    """
     facts = [fact.text for fact in context.facts] if features.facts else []
     late = []
     generating = None
@@ -64,6 +68,7 @@ def gather(
                 seed=seed,
                 deadline=deadline,
                 max_new_tokens=plan.max_new_tokens,
+                version=version,
             )
     except KindredError:
         late.append("generate")

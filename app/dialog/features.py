@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.experiments.assignment import evaluate
+from app.experiments.model_flags import KIND_OF, MODEL_FLAGS
 from app.store.flags import FlagSet
 
 
@@ -19,6 +20,20 @@ class Features:
     taste: bool = True
     exploration: bool = True
     variants: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)  # kind → the version that is wanted
+
+    def shown(self, served: Iterable[str]) -> dict[str, str]:
+        """The variants that the person met: of a model's only if that version did answer them.
+
+        Args:
+            served: the kinds of which the wanted version answered.
+        """
+        met = {MODEL_FLAGS[kind] for kind in served}
+        return {
+            key: variant
+            for key, variant in self.variants.items()
+            if key in met or key not in KIND_OF
+        }
 
 
 _SWITCHES = {
@@ -34,10 +49,11 @@ def assign(flags: FlagSet, user_id: str, *, crisis: bool) -> Features:
 
     A flag that is disabled, missing or broken leaves the code's default. In a crisis nothing is
     tried out on anybody: switches still switch off, but machine text and exploration are off in
-    any case and no variant counts as shown.
+    any case, everybody's models answer and no variant counts as shown.
     """
     variants: dict[str, str] = {}
     switches: dict[str, Any] = {}
+    models: dict[str, str] = {}
     for key, definition in flags.definitions.items():
         evaluation = evaluate(definition, key, {"targetingKey": user_id})
         if evaluation.variant is None:
@@ -45,6 +61,8 @@ def assign(flags: FlagSet, user_id: str, *, crisis: bool) -> Features:
         variants[key] = evaluation.variant
         if key in _SWITCHES and isinstance(evaluation.value, bool):
             switches[_SWITCHES[key]] = evaluation.value
+        if key in KIND_OF and isinstance(evaluation.value, str):
+            models[KIND_OF[key]] = evaluation.value
     if crisis:
         return replace(Features(), **{**switches, "generator": False, "exploration": False})
-    return replace(Features(variants=variants), **switches)
+    return replace(Features(variants=variants, models=models), **switches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +17,7 @@ from app.dialog.memory import facts
 from app.domain import FactChange, Impression, Reply, Slate, Source, Speaker, UserContext
 from app.errors import StoreUnavailable
 from app.serving.contract import AnyEngine
+from app.serving.versions import Held
 from app.settings import Settings
 from app.store import ids
 from app.store.contexts import BeginRequest, FinishRequest
@@ -103,8 +104,10 @@ class Pipeline:
         if alarm is not None:
             slate, text, source = self._empty_slate(features), alarm.text, Source.SAFETY
         else:
-            with request.attended():
-                slate, text, source = self._choose(context, features, timer, deadlines, crisis)
+            with request.attended(), self._engine.holding(features.models) as held:
+                slate, text, source = self._choose(
+                    context, features, held, timer, deadlines, crisis
+                )
         impression = self._impression(context, features, slate, text, source)
         with timer.stage("finish"):
             reply = self._store.contexts.finish(
@@ -133,13 +136,15 @@ class Pipeline:
         self,
         context: UserContext,
         features: Features,
+        held: Held,
         timer: StageTimer,
         deadlines: Deadlines,
         crisis: bool,
     ) -> tuple[Slate, str, Source]:
-        """Gather, rank, screen, select: the slate, and what is said."""
+        """Gather, rank, screen, select: the slate, and what is said; by the versions held."""
         seed = secrets.randbits(_SEED_BITS)
         plan = self._engine.plan()
+        n = plan.n if features.generator else 0
         turns = dialog_of(context)
         with timer.stage("gather"):
             gathered = candidates.gather(
@@ -151,9 +156,18 @@ class Pipeline:
                 k=self._settings.retrieval_k,
                 seed=seed,
                 deadline=deadlines.gather(),
+                version=held.versions.get("generator"),
             )
         with timer.stage("rank"):
-            ranked = rank.score(context, turns, gathered, features, self._engine, deadlines.rank())
+            ranked = rank.score(
+                context,
+                turns,
+                gathered,
+                features,
+                self._engine,
+                deadlines.rank(),
+                held.versions.get("reranker"),
+            )
         with timer.stage("choose"):
             moment = screen.Moment.of(
                 context.message.text,
@@ -171,10 +185,10 @@ class Pipeline:
             seed=seed,
             explored=choice.explored,
             exploration=exploration,
-            variants=features.variants,
-            versions=dict(self._engine.versions),
+            variants=features.shown(_served(held, gathered, n)),
+            versions=dict(held.versions),
             late=tuple(dict.fromkeys((*gathered.late, *ranked.late))),
-            n=plan.n if features.generator else 0,
+            n=n,
         )
         if choice.chosen is None:
             return slate, fallback(seed, context.recent_replies), Source.FALLBACK
@@ -185,7 +199,7 @@ class Pipeline:
             candidates=(),
             chosen=None,
             seed=0,
-            variants=features.variants,
+            variants=features.shown(()),
             versions=dict(self._engine.versions),
         )
 
@@ -238,6 +252,17 @@ def dialog_of(context: UserContext) -> list[str]:
             if turn.turn_id in answers:
                 lines.append(answers[turn.turn_id])
     return [*lines, context.message.text]
+
+
+def _served(held: Held, gathered: candidates.Gathered, n: int) -> Iterator[str]:
+    """The kinds of which the version that was wanted answered: what was asked, if late or not.
+
+    Leaving out what came late would compare the versions by their quick answers alone.
+    """
+    if "reranker" in held.granted and gathered.candidates:
+        yield "reranker"
+    if "generator" in held.granted and n > 0:
+        yield "generator"
 
 
 def _timed(impression: Impression, timer: StageTimer) -> Impression:

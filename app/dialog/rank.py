@@ -27,8 +27,12 @@ def score(
     features: Features,
     engine: AnyEngine,
     deadline: float,
+    version: str | None = None,
 ) -> Ranked:
-    """Serving scores for all candidates; late ones keep None and are left to the policy."""
+    """Serving scores for all candidates; late ones keep None and are left to the policy.
+
+    `version`: of the reranker, held by the caller; None: everybody's.
+    """
     candidates = gathered.candidates
     if not candidates:
         return Ranked(())
@@ -36,7 +40,7 @@ def score(
     late = []
     try:
         texts = [candidate.text for candidate in candidates]
-        scoring = engine.score(turns, texts, facts, deadline)
+        scoring = engine.score(turns, texts, facts, deadline, version=version)
         try:
             pull = _taste(context, gathered, features, engine, deadline)
         except BaseException:  # the person has left

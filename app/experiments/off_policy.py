@@ -86,7 +86,8 @@ class Choices:
             raise ValueError("a value is no number")
         numbers: dict[Hashable, int] = {}
         unit = np.array([numbers.setdefault(one, len(numbers)) for one in units], dtype=np.int64)
-        return cls(*arrays, unit)
+        rewards, propensities, targets, shown, wanted, missing = arrays
+        return cls(rewards, propensities, targets, shown, wanted, missing, unit)
 
     def weights(self, clip: float | None = None) -> Array:
         """target / propensity (n,), none above `clip`."""
@@ -208,12 +209,11 @@ class _Parts:
         """What each unit adds to the error of the estimate, (units,); the sum is 0."""
         value, n = self.value(name), self.total[3]
         if name == "snips":
-            influence: Array = (self.sums[:, 0] - value * self.sums[:, 1]) / max(
-                self.total[1], 1e-12
-            )
-            return influence
-        column = 0 if name == "ips" else 2
-        influence = (self.sums[:, column] - value * self.sums[:, 3]) / n
+            weights = max(float(self.total[1]), 1e-12)
+            influence: Array = (self.sums[:, 0] - value * self.sums[:, 1]) / weights
+        else:
+            column = 0 if name == "ips" else 2
+            influence = (self.sums[:, column] - value * self.sums[:, 3]) / n
         return influence
 
 

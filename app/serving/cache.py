@@ -9,8 +9,8 @@ Two nouns. `ByteLru` maps digests to packed values; `Recall` puts it in front of
 A model runs one batch at a time, so an item that arrives while an equal one is on its way is in the
 same batch or in a later one: either way it is computed once, and no caller depends on another's
 deadline. Values are kept packed, and each caller unpacks its own: nothing mutable is shared. The
-keys are digests: no text can be read back from here. A cache belongs to one engine, whose models do
-not change.
+keys are digests: no text can be read back from here. Where several versions of a model are loaded,
+the version is part of the key.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import numpy as np
 from gevent.monkey import get_original
 from numpy.typing import NDArray
 
+from app.serving.versions import Asked
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem, RerankResult
 
@@ -130,7 +131,7 @@ class ScoreCodec:
     """The reranker's: ids of a context and a response to the probabilities and the score."""
 
     def __init__(self) -> None:
-        self._heads: tuple[str, ...] | None = None  # of the first result: the same for all
+        self._heads: list[tuple[str, ...]] = []  # each version of the model has its own
 
     def keys(self, items: Sequence[RerankItem]) -> list[bytes]:
         """Of the ids; a context that many responses share is digested once."""
@@ -148,18 +149,32 @@ class ScoreCodec:
         return keys
 
     def pack(self, result: RerankResult) -> bytes | None:
-        """Doubles: the serving score, then the heads."""
-        names = tuple(result.heads)
-        self._heads = self._heads or names
+        """Which heads they are; then doubles: the serving score and the heads."""
         values = (result.serving, *result.heads.values())
-        if names != self._heads or not all(map(math.isfinite, values)):
+        if not all(map(math.isfinite, values)):
             return None
-        return struct.pack(f"{len(values)}d", *values)
+        names = tuple(result.heads)
+        if names not in self._heads:
+            self._heads.append(names)
+        return struct.pack(f"={len(values)}dH", *values, self._heads.index(names))
 
     def unpack(self, packed: bytes) -> RerankResult:
         """A new result."""
-        serving, *values = struct.unpack(f"{len(packed) // 8}d", packed)
-        return RerankResult(dict(zip(self._heads or (), values, strict=True)), serving)
+        serving, *values, heads = struct.unpack(f"={len(packed) // 8}dH", packed)
+        return RerankResult(dict(zip(self._heads[heads], values, strict=True)), serving)
+
+
+class VersionedCodec(Generic[Result]):
+    """Another codec, for items that name the version of the model that they are for."""
+
+    def __init__(self, codec: Codec[Any, Result]) -> None:
+        self._codec = codec
+        self.pack, self.unpack = codec.pack, codec.unpack
+
+    def keys(self, items: Sequence[Asked]) -> list[bytes]:
+        """The version's salt before each digest."""
+        digests = self._codec.keys([asked.item for asked in items])
+        return [asked.served.salt + digest for asked, digest in zip(items, digests, strict=True)]
 
 
 class Recall(Generic[Item, Result]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.serving.health import Health
 from app.serving.load import Plan
 from app.serving.pending import Pending
+from app.serving.versions import Held
 from models.generator import Generation
 from models.reranker import RerankResult
 from retrieval.retriever import Hit
@@ -24,7 +25,13 @@ class AnyEngine(Protocol):
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """The version of each part, for slates and explanations."""
+        """The version of each part that is everybody's, for slates and explanations."""
+
+    def holding(self, wanted: Mapping[str, str]) -> AbstractContextManager[Held]:
+        """Hold, for a block, the versions that answer one request: the wanted ones by kind."""
+
+    def follow(self, named: Callable[[], Mapping[str, Sequence[str]]]) -> None:
+        """Keep loaded the versions that are named by kind, everybody's first."""
 
     def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:
         """Unit vectors (dimension,) of texts, in order."""
@@ -41,11 +48,21 @@ class AnyEngine(Protocol):
         seed: int,
         deadline: float,
         max_new_tokens: int | None = None,
+        version: str | None = None,
     ) -> Pending[list[Generation]]:
-        """At most `n` distinct candidates for what to say after `turns` (oldest first)."""
+        """At most `n` distinct candidates for what to say after `turns` (oldest first).
+
+        `version`, here and below: one that the caller holds; None: everybody's.
+        """
 
     def score(
-        self, turns: Sequence[str], responses: Sequence[str], facts: Sequence[str], deadline: float
+        self,
+        turns: Sequence[str],
+        responses: Sequence[str],
+        facts: Sequence[str],
+        deadline: float,
+        *,
+        version: str | None = None,
     ) -> Pending[list[RerankResult | None]]:
         """A score for each response after `turns`; None where it is late, failed or no number."""
 

@@ -8,7 +8,7 @@ a twin of another to the output screen.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -19,7 +19,9 @@ from app.serving.contract import Vector
 from app.serving.health import Health
 from app.serving.load import Plan
 from app.serving.pending import Pending
+from app.serving.versions import Held
 from models.generator import Generation
+from models.registry import INSTALLED
 from models.reranker import RerankResult
 from retrieval.retriever import Hit
 
@@ -85,6 +87,15 @@ class FakeEngine:
         )
         self._vectors = _unit_rows(_BANK)
 
+    @contextmanager
+    def holding(self, wanted: Mapping[str, str]) -> Iterator[Held]:
+        """Everybody's: there is only one version of anything."""
+        named = {kind for kind, name in wanted.items() if name in (self.versions[kind], INSTALLED)}
+        yield Held(self.versions, frozenset(named))
+
+    def follow(self, named: Callable[[], Mapping[str, Sequence[str]]]) -> None:
+        """Nothing can be loaded here."""
+
     def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:
         """The vector of the line that a text is counted as."""
         return Pending.of([self._vectors[_place(text)] for text in texts])
@@ -103,13 +114,20 @@ class FakeEngine:
         seed: int,
         deadline: float,
         max_new_tokens: int | None = None,
+        version: str | None = None,
     ) -> Pending[list[Generation]]:
         """`n` lines that the seed chooses, seldom met before."""
         start = seed % (_GENERATED - n)
         return Pending.of(list(self._generated[start : start + n]))
 
     def score(
-        self, turns: Sequence[str], responses: Sequence[str], facts: Sequence[str], deadline: float
+        self,
+        turns: Sequence[str],
+        responses: Sequence[str],
+        facts: Sequence[str],
+        deadline: float,
+        *,
+        version: str | None = None,
     ) -> Pending[list[RerankResult | None]]:
         """A score that every text has of its own, the same at every turn."""
         return Pending.of([_score(response) for response in responses])

@@ -1,6 +1,8 @@
 """One batcher for each model that is loaded, with what stands around its native calls.
 
-hub: vectors.known, scores.known ─► batcher ─► native: recall ─► turn ─► the model's run
+hub: vectors.known, scores.known ─► batcher ─► native: recall ─► each version: turn ─► its run
+
+All versions of a model share its lane: one queue, one native thread, one cost to the load control.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.serving.batcher import Backlog, Batcher, BatchReport
-from app.serving.cache import Recall, ScoreCodec, VectorCodec
+from app.serving.cache import Recall, ScoreCodec, VectorCodec, VersionedCodec
 from app.serving.cores import Concurrency, Free, concurrency_for
 from app.serving.load import ENCODER, GENERATOR, RERANKER
-from app.serving.loading import Models
 from app.serving.policies import policy_for
 from app.serving.queue import Budget
+from app.serving.versions import Asked, each_by_its_own
 from app.settings import Settings
 from app.telemetry import Metrics
 from models.contracts import (
@@ -48,19 +50,19 @@ BUDGETS: Mapping[str, Budget] = {
 }
 _MEGABYTE = 1 << 20
 
-RerankSlate = Sequence[RerankItem]
+RerankSlate = Sequence[Asked]  # of `RerankItem`s
 
 
 def slates(
-    run: Callable[[list[RerankItem]], Sequence[RerankResult]],
-) -> Callable[[list[RerankSlate]], list[list[RerankResult]]]:
+    run: Callable[[list[Item]], Sequence[RerankResult]],
+) -> Callable[[list[Sequence[Item]]], list[list[RerankResult]]]:
     """The batch function over whole slates of one over pairs.
 
     It raises TypeError where it is not given one result for each pair: cut up, too few would give
     some slates short lists, and the scores of others.
     """
 
-    def run_slates(batch: list[RerankSlate]) -> list[list[RerankResult]]:
+    def run_slates(batch: list[Sequence[Item]]) -> list[list[RerankResult]]:
         pairs = [item for slate in batch for item in slate]
         results = run(pairs)
         if not isinstance(results, Sequence) or len(results) != len(pairs):
@@ -103,54 +105,41 @@ class Lanes:
 
     def __init__(
         self,
-        models: Models,
+        encoder: EncoderModel,
         metrics: Metrics,
         settings: Settings,
         observe: Callable[[BatchReport], None],
         guard: Callable[[str], Callable[[float], int]],
+        *,
+        generates: bool,
     ) -> None:
+        """`generates`: there is a generator."""
         device = choose_device(settings.device).type
-        policy = policy_for(settings.batching, device)
         half = settings.cache_mb * _MEGABYTE // 2
+        self._policy = policy_for(settings.batching, device)
         self._cores = concurrency_for(settings.concurrency, device)
+        self._metrics, self._observe, self._guard = metrics, observe, guard
         self.vectors = Recall(ENCODER, VectorCodec(), half, metrics)
-        self.scores = Recall(RERANKER, ScoreCodec(), half, metrics)
-        self.encode: Batcher[EncodeItem, Vector] = Batcher(
+        self.scores: Recall[Asked, RerankResult] = Recall(
+            RERANKER, VersionedCodec(ScoreCodec()), half, metrics
+        )
+        self.encode: Batcher[EncodeItem, Vector] = self._lane(
             ENCODER,
-            self.vectors.over(in_turn(self._sharing(models.encoder), ENCODER, models.encoder.run)),
-            BUDGETS[ENCODER],
+            self.vectors.over(in_turn(self._sharing(encoder), ENCODER, encoder.run)),
             lambda item: item.length,
-            metrics,
-            observe=observe,
-            policy=policy,
-            allowance=guard(ENCODER),
         )
-        self.rerank: Batcher[RerankSlate, list[RerankResult]] = Batcher(
+        self.rerank: Batcher[RerankSlate, list[RerankResult]] = self._lane(
             RERANKER,
-            slates(
-                self.scores.over(
-                    in_turn(self._sharing(models.reranker), RERANKER, models.reranker.run)
-                )
-            ),
-            BUDGETS[RERANKER],
-            lambda slate: sum(item.length for item in slate),
-            metrics,
-            observe=observe,
+            slates(self.scores.over(each_by_its_own(self._rerank))),
+            lambda slate: sum(asked.item.length for asked in slate),
             parts=len,
-            policy=policy,
-            allowance=guard(RERANKER),
         )
-        self.generate: Batcher[GenerateItem, GenerateResult] | None = None
-        if models.generator is not None:
-            self.generate = Batcher(
+        self.generate: Batcher[Asked, GenerateResult] | None = None
+        if generates:
+            self.generate = self._lane(
                 GENERATOR,
-                step_by_step(self._sharing(models.generator), models.generator),
-                BUDGETS[GENERATOR],
-                models.generator.cost,
-                metrics,
-                observe=observe,
-                policy=policy,
-                allowance=guard(GENERATOR),
+                each_by_its_own(self._generate),
+                lambda asked: int(asked.served.model.cost(asked.item)),
             )
 
     def backlogs(self) -> dict[str, Callable[[], Backlog]]:
@@ -162,6 +151,33 @@ class Lanes:
         self._cores.close()
         for batcher in self._all():
             batcher.close()
+
+    def _lane(
+        self,
+        name: str,
+        run: Callable[[list[Item]], Sequence[Result]],
+        length: Callable[[Item], int],
+        parts: Callable[[Item], int] = lambda item: 1,
+    ) -> Batcher[Item, Result]:
+        return Batcher(
+            name,
+            run,
+            BUDGETS[name],
+            length,
+            self._metrics,
+            observe=self._observe,
+            parts=parts,
+            policy=self._policy,
+            allowance=self._guard(name),
+        )
+
+    def _rerank(self, model: RerankerModel, items: list[RerankItem]) -> Sequence[RerankResult]:
+        return in_turn(self._sharing(model), RERANKER, model.run)(items)
+
+    def _generate(
+        self, model: GeneratorModel, items: list[GenerateItem]
+    ) -> Sequence[GenerateResult]:
+        return step_by_step(self._sharing(model), model)(items)
 
     def _sharing(self, model: EncoderModel | RerankerModel | GeneratorModel) -> Concurrency:
         """A model that is computed elsewhere must not keep the cores while it waits."""

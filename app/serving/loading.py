@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from safetensors import SafetensorError
 
 from app.errors import StartupError
+from app.serving.canary import try_generator, try_reranker
 from app.serving.indexing import load_retriever
 from app.settings import Settings
 from models.checkpoint import ModelFileError, content_version, load_manifest
 from models.contracts import EncoderModel, GeneratorModel, RerankerModel
 from models.encoder import Encoder
 from models.generator import Generator
+from models.registry import Registry
 from models.reranker import Reranker
 from models.runtimes.remote import (
     Dialect,
@@ -71,17 +73,42 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> Models:
     progress(f"encoder: {encoder.runtime}")
     progress("loading the reranker")
     with _one_line("KINDRED_RERANKER"):
-        reranker = _reranker(settings, encoder)
+        reranker = load_reranker(settings, encoder)
     progress(f"reranker: {reranker.runtime}")
     generator = None
     if settings.candidates_max > 0:
         progress("loading the generator")
         with _one_line("KINDRED_GENERATOR"):
-            generator = _with_room(_generator(settings), settings)
+            generator = load_generator(settings)
         progress(f"generator: {generator.runtime}")
     progress("loading the index")
     retriever = load_retriever(settings, encoder)
     return Models(encoder, reranker, generator, retriever)
+
+
+def load_version(
+    settings: Settings, encoder: EncoderModel, kind: str, version: str, installed: str
+) -> RerankerModel | GeneratorModel:
+    """A registered version of a kind, verified, warmed and tried; for a native thread.
+
+    Args:
+        installed: the version that the settings name, which need not be registered.
+
+    Raises:
+        RegistryError, ModelFileError, CanaryFailed, or whatever else is wrong with it.
+    """
+    registry = Registry(settings.var_dir)
+    own = version == installed and not registry.holds(kind, version)
+    folder = None if own else registry.verified(kind, version)
+    if kind == "reranker":
+        reranker = load_reranker(settings, encoder, folder)
+        reranker.warm()
+        try_reranker(reranker, settings)
+        return reranker
+    generator = load_generator(settings, folder)
+    generator.warm()
+    try_generator(generator, settings)
+    return generator
 
 
 def threads_for(settings: Settings) -> int:
@@ -100,16 +127,25 @@ def load_encoder(settings: Settings) -> EncoderModel:
         return Encoder.load(settings.encoder or "auto", **_local(settings))
 
 
-def _reranker(settings: Settings, encoder: EncoderModel) -> RerankerModel:
-    if _is_url(settings.reranker):
+def load_reranker(
+    settings: Settings, encoder: EncoderModel, folder: Path | None = None
+) -> RerankerModel:
+    """The reranker of a folder; None: the one that the settings name."""
+    if folder is None and _is_url(settings.reranker):
         endpoint = _endpoint(settings, settings.reranker, settings.reranker_key)
         return _awake(RemoteReranker.connect(endpoint, version=settings.remote_version))
-    base = _base_of_reranker(settings, encoder)
-    return Reranker.load(settings.reranker_path, base=base, **_local(settings))
+    path = folder or Path(settings.reranker_path)
+    base = _base_of_reranker(settings, encoder, path)
+    return Reranker.load(path, base=base, **_local(settings))
 
 
-def _generator(settings: Settings) -> GeneratorModel:
-    if _is_url(settings.generator):
+def load_generator(settings: Settings, folder: Path | None = None) -> GeneratorModel:
+    """The generator of a folder; None: the one that the settings name.
+
+    Raises:
+        StartupError: a context and a reply do not fit in.
+    """
+    if folder is None and _is_url(settings.generator):
         dialect = Dialect(
             form=settings.remote_form,
             extensions=settings.remote_extensions,
@@ -117,12 +153,13 @@ def _generator(settings: Settings) -> GeneratorModel:
         )
         endpoint = _endpoint(settings, settings.generator, settings.generator_key)
         model = settings.remote_model
-        return _awake(RemoteGenerator.connect(endpoint, model=model, dialect=dialect))
+        remote = RemoteGenerator.connect(endpoint, model=model, dialect=dialect)
+        return _with_room(_awake(remote), settings)
     options = _local(settings)
     del options["cache"]
     if settings.dtype == "int8":  # its products are too small to gain by it
         options["dtype"] = "auto"
-    return Generator.load(settings.generator_path, **options)
+    return _with_room(Generator.load(folder or settings.generator_path, **options), settings)
 
 
 def _with_room(generator: GeneratorModel, settings: Settings) -> GeneratorModel:
@@ -162,11 +199,11 @@ def _awake(model: Remote) -> Remote:
     return model
 
 
-def _base_of_reranker(settings: Settings, encoder: EncoderModel) -> str:
+def _base_of_reranker(settings: Settings, encoder: EncoderModel, folder: Path) -> str:
     """The configured encoder if the reranker was trained on it, else the packaged base."""
     if not settings.encoder or _is_url(settings.encoder):
         return "auto"
-    base = load_manifest(Path(settings.reranker_path)).base or {}
+    base = load_manifest(folder).base or {}
     trained_on = content_version({"model.safetensors": str(base.get("sha256"))})
     return settings.encoder if trained_on == encoder.version else "auto"
 

@@ -15,8 +15,9 @@ from app.errors import ModelFailure
 from app.serving.control import ENCODER, GENERATOR, RERANKER
 from app.serving.health import Canary
 from app.serving.lanes import Lanes
-from app.serving.loading import Models
+from app.serving.versions import Asked, Versions
 from app.settings import Settings
+from models.contracts import EncoderModel, GeneratorModel, RerankerModel
 from models.generator import GenerateItem
 
 _TURNS = ("hello there", "hi! how was your day?", "long, but good. i went hiking with my sister")
@@ -25,10 +26,17 @@ _CANARY_TOKENS = 2
 
 
 class Probes:
-    """Warming and canaries over the models and the lanes of an engine."""
+    """Warming and canaries over the lanes of an engine, with the versions that are everybody's."""
 
-    def __init__(self, models: Models, lanes: Lanes, settings: Settings) -> None:
-        self._models = models
+    def __init__(
+        self,
+        encoder: EncoderModel,
+        rerankers: Versions[RerankerModel],
+        generators: Versions[GeneratorModel] | None,
+        lanes: Lanes,
+        settings: Settings,
+    ) -> None:
+        self._encoder, self._rerankers, self._generators = encoder, rerankers, generators
         self._lanes = lanes
         self._settings = settings
         self._numbers = count(1)
@@ -39,7 +47,7 @@ class Probes:
             ENCODER: lambda deadline: self.embed(1, deadline),
             RERANKER: lambda deadline: self.score(1, deadline),
         }
-        if self._models.generator is not None:
+        if self._generators is not None:
             canaries[GENERATOR] = lambda deadline: self.generate(1, _CANARY_TOKENS, deadline)
         return canaries
 
@@ -49,31 +57,33 @@ class Probes:
         for texts, candidates in ((1, 1), (8, max(1, settings.candidates_max))):
             self.embed(texts, deadline)
             self.score(settings.retrieval_k * texts // 4 + 1, deadline)
-            if self._models.generator is not None:
+            if self._generators is not None:
                 self.generate(candidates, settings.new_tokens, deadline)
 
     def embed(self, texts: int, deadline: float) -> None:
         """So many texts through the encoder."""
-        items = self._models.encoder.prepare(self._texts(_TURNS, texts))
+        items = self._encoder.prepare(self._texts(_TURNS, texts))
         vectors = [outcome.get() for outcome in self._lanes.encode.submit(items, deadline).wait()]
         if not all(np.isfinite(vector).all() for vector in vectors):
             raise ModelFailure("The encoder's canary gave no number")
 
     def score(self, responses: int, deadline: float) -> None:
         """So many responses through the reranker."""
-        items = self._models.reranker.prepare(_TURNS, self._texts(_REPLIES, responses))
-        results = self._lanes.rerank.submit([items], deadline).wait()[0].get()
+        served = self._rerankers.default
+        items = served.model.prepare(_TURNS, self._texts(_REPLIES, responses))
+        slate = [Asked(served, item) for item in items]
+        results = self._lanes.rerank.submit([slate], deadline).wait()[0].get()
         if not all(math.isfinite(result.serving) for result in results):
             raise ModelFailure("The reranker's canary gave no number")
 
     def generate(self, candidates: int, new_tokens: int, deadline: float) -> None:
         """So many candidates from the generator, if there is one."""
-        generator, lane = self._models.generator, self._lanes.generate
-        if generator is None or lane is None:
+        if self._generators is None or self._lanes.generate is None:
             return
-        context = generator.encode_context(_TURNS, (), self._settings.context_tokens)
-        item = GenerateItem(context, candidates, 0, new_tokens)
-        result = lane.submit([item], deadline).wait()[0].get()
+        served = self._generators.default
+        context = served.model.encode_context(_TURNS, (), self._settings.context_tokens)
+        asked = Asked(served, GenerateItem(context, candidates, 0, new_tokens))
+        result = self._lanes.generate.submit([asked], deadline).wait()[0].get()
         if not all(math.isfinite(one.mean_logprob) for one in result.candidates):
             raise ModelFailure("The generator's canary gave no number")
 

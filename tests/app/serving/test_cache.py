@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving.cache import ENTRY_BYTES, ByteLru, Recall, ScoreCodec, VectorCodec, filled, unknown
+from app.serving.cache import (
+    ENTRY_BYTES,
+    ByteLru,
+    Recall,
+    ScoreCodec,
+    VectorCodec,
+    VersionedCodec,
+    filled,
+    unknown,
+)
+from app.serving.versions import Asked, Served
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem, RerankResult
 
@@ -155,8 +165,21 @@ def test_what_is_no_number_is_not_packed(bad: float) -> None:
 
 def test_scores_of_other_heads_are_not_mistaken_for_these() -> None:
     codec = ScoreCodec()
-    assert codec.pack(RerankResult({"upvote": 0.5}, 0.5)) is not None
-    assert codec.pack(RerankResult({"offensive": 0.5}, 0.5)) is None
+    results = [RerankResult({"upvote": 0.5}, 0.25), RerankResult({"offensive": 0.5}, 0.75)]
+    packed = [codec.pack(result) for result in results]
+    assert [codec.unpack(one) for one in packed if one is not None] == results
+
+
+def test_what_one_version_said_is_not_taken_for_anothers() -> None:
+    class Model:
+        def __init__(self, version: str) -> None:
+            self.version = version
+
+    codec = VersionedCodec(ScoreCodec())
+    old, new = Served("aaa", Model("aaa")), Served("bbb", Model("bbb"))
+    item = pair([1, 2], [3])
+    keys = codec.keys([Asked(old, item), Asked(new, item), Asked(old, item)])
+    assert keys[0] == keys[2] != keys[1]
 
 
 # In front of a model

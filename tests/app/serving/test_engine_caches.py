@@ -13,6 +13,7 @@ import pytest
 from app.errors import DeadlineExceeded
 from app.serving.engine import Engine
 from app.serving.reports import BatchReport
+from app.serving.versions import Asked
 from app.telemetry import Metrics
 
 FAR = 60.0
@@ -122,8 +123,9 @@ def test_a_batch_that_a_cache_answered_says_nothing_of_its_model(
     engine = open_engine(cache_mb=1)
     reports: list[BatchReport] = []
     monkeypatch.setattr(engine._control, "observe", reports.append)
-    slate, texts = engine._models.reranker.prepare(TURNS, REPLIES), TURNS[:1]
-    items = engine._models.encoder.prepare(texts)
+    served, texts = engine._rerankers.default, TURNS[:1]
+    slate = [Asked(served, item) for item in served.model.prepare(TURNS, REPLIES)]
+    items = engine._encoder.prepare(texts)
     engine.score(TURNS, REPLIES, [], soon()).wait()
     engine.embed(texts, soon()).wait()
     assert [report.model for report in reports] == ["reranker", "encoder"]
@@ -144,7 +146,7 @@ def test_a_canary_is_never_answered_from_a_cache(
     for _ in range(2):
         engine._canaries._asked_at = 0.0
         assert engine.health().ready
-    monkeypatch.setattr(engine._models.encoder._network, "embed", None)
+    monkeypatch.setattr(engine._encoder._network, "embed", None)
     engine._canaries._asked_at = 0.0
     health = engine.health()
     assert [name for name, model in health.detail["models"].items() if not model["ok"]] == [
