@@ -11,6 +11,7 @@ from app.store import keys
 from app.store.client import RedisClient
 from app.store.contexts import Contexts
 from app.store.core import Core, person_ttl
+from app.store.export import Export
 from app.store.flags import Flags
 from app.store.idempotency import Idempotency
 from app.store.impressions import Impressions
@@ -38,6 +39,7 @@ class Store:
         self.profile = Profile(core)
         self.flags = Flags(core)
         self.idempotency = Idempotency(core)
+        self.export = Export(core)
 
     @classmethod
     def open(
@@ -61,7 +63,7 @@ class Store:
         client = RedisClient(url, timeout, metrics)
         try:
             client.check("REDIS_URL", settings.redis_trusted)
-            ring = _ring(settings, metrics, clock, offload or inline)
+            ring = open_ring(settings, metrics, clock, offload)
         except StartupError:
             client.close()
             raise
@@ -72,6 +74,11 @@ class Store:
             store.close()
             raise StartupError(f"the store cannot be prepared: {error.__cause__}") from None
         return store
+
+    @property
+    def ring(self) -> KeyRing:
+        """The people's keys."""
+        return self._core.ring
 
     @property
     def url(self) -> str:
@@ -98,9 +105,17 @@ class Store:
             get_logger("store").warning("erasures_replayed", people=again)
 
 
-def _ring(
-    settings: Settings, metrics: Metrics, clock: Callable[[], float], offload: Offload
+def open_ring(
+    settings: Settings,
+    metrics: Metrics,
+    clock: Callable[[], float] = time.time,
+    offload: Offload | None = None,
 ) -> KeyRing:
+    """The people's keys alone, for whoever reads the training data without Redis.
+
+    Raises:
+        StartupError: the key store cannot be used, or the master key is not its own.
+    """
     master = load_master_key(settings.master_key, settings.var_dir / "master_key")
     keep = person_ttl(settings) + _SPARE_SECONDS
     timeout = settings.redis_timeout_ms / 1000
@@ -110,7 +125,7 @@ def _ring(
         backend = RedisKeyStore(client, keep)
     else:
         path = settings.var_dir / "keys" / "keys.sqlite"
-        backend = SqliteKeyStore(path, keep, timeout, offload)
+        backend = SqliteKeyStore(path, keep, timeout, offload or inline)
     try:
         if settings.keystore_url:
             client.check("KINDRED_KEYSTORE_URL", settings.redis_trusted)

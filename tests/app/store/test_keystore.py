@@ -109,7 +109,9 @@ def test_redis_keys_expire_unless_used(backend: Any, empty_redis: Any) -> None:
     backend.add("u1", b"k", 0.0)
     backend.add("#ours", b"k", 0.0)
     empty_redis.expire("kindred-keys:u1", 5)
-    backend.get("u1", 0.0)
+    backend.get("u1", 0.0)  # a look that leaves its life as it is
+    assert empty_redis.ttl("kindred-keys:u1") <= 5
+    backend.get("u1", 1.0)
     assert empty_redis.ttl("kindred-keys:u1") > 5
     assert empty_redis.ttl("kindred-keys:#ours") == -1
 

@@ -1,0 +1,114 @@
+"""Files that appear whole or not at all, and that are on the disk before anyone counts on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.checkpoint import file_sha256
+from scripts.dataset import manifest as manifests
+from scripts.dataset import schema
+from scripts.dataset.manifest import Manifest, Part
+from scripts.dataset.rows import Dated
+
+Step = Callable[[str], None]  # told the name of each step once it is done
+
+
+def no_step(_name: str) -> None:
+    """Nobody wants to know."""
+
+
+def write_parts(
+    folder: Path, sequence: int, rows: Sequence[Dated], step: Step = no_step
+) -> list[Part]:
+    """Write rows as one part for each kind and day; durable when this returns.
+
+    The names follow from `sequence` alone: a run that crashed here writes the same names again.
+    """
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for dated in rows:
+        grouped.setdefault((dated.kind, dated.day), []).append(dated.row)
+    parts = []
+    for (kind, day), found in sorted(grouped.items()):
+        found.sort(key=lambda row: order(row["event_id"]))
+        part = write_part(folder, kind, day, sequence, [schema.table(kind, found)], step)
+        parts += [part] if part else []
+    return parts
+
+
+def write_part(
+    folder: Path,
+    kind: str,
+    day: str,
+    sequence: int,
+    tables: Iterable[pa.Table],
+    step: Step = no_step,
+) -> Part | None:
+    """Write tables as one part: `.tmp` → fsync → rename → fsync of the folder; None without rows.
+
+    Tables are written one by one, so that no more than one of them is in memory.
+    """
+    place = folder / kind / f"day={day}"
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"part-{sequence:08d}.parquet"
+    half_written = path.with_name(f"{path.name}.tmp")
+    ids: list[str] = []
+    with pq.ParquetWriter(half_written, schema.SCHEMAS[kind], compression="zstd") as writer:
+        for table in tables:
+            if table.num_rows:
+                writer.write_table(table)
+                ids += table.column("event_id").to_pylist()
+    if not ids:
+        half_written.unlink()
+        return None
+    step("part-written")
+    sync(half_written)
+    step("part-synced")
+    half_written.replace(path)
+    step("part-renamed")
+    # A new folder's own name is in its parents.
+    for parent in (place, place.parent, folder):
+        sync(parent)
+    step("folder-synced")
+    return Part(
+        path=path.relative_to(folder).as_posix(),
+        kind=kind,
+        day=day,
+        rows=len(ids),
+        bytes=path.stat().st_size,
+        sha256=file_sha256(path),
+        first=min(ids, key=order),
+        last=max(ids, key=order),
+    )
+
+
+def commit(folder: Path, manifest: Manifest, step: Step = no_step) -> None:
+    """Make this the manifest: from here on its parts and its cursors count."""
+    path = folder / manifests.NAME
+    half_written = path.with_name(f"{path.name}.tmp")
+    half_written.write_bytes(manifests.dump(manifest))
+    sync(half_written)
+    step("manifest-written")
+    half_written.replace(path)
+    sync(folder)
+    step("manifest-renamed")
+
+
+def order(event_id: str) -> tuple[int, int, int]:
+    """Event ids in the order of the merged log: time, number, partition."""
+    milliseconds, number, partition = event_id.split("-")
+    return int(milliseconds), int(number), int(partition, 16)
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

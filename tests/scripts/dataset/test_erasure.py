@@ -1,0 +1,150 @@
+"""How erasing a person reaches the dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import Settings
+from app.store.keystore import LEDGER_SECONDS
+from app.store.store import Store
+from scripts.dataset import manifest as manifests
+from scripts.dataset.erasure import compact
+from scripts.dataset.manifest import DatasetError
+from scripts.dataset.people import People
+from scripts.dataset.reader import Dataset
+from tests.scripts.dataset.talk import Clock, Talker, event_ids, rows
+
+
+@pytest.fixture
+def compacted(store: Store, out: Path) -> Any:
+    """Compacts the dataset."""
+
+    def run(oldest_day: str = "") -> Any:
+        with manifests.locked(out):
+            return compact(out, manifests.load(out), People(store.ring), oldest_day)
+
+    return run
+
+
+@pytest.fixture
+def two(store: Store, clock: Clock) -> tuple[Talker, Talker]:
+    """Two people, each with two days of conversation."""
+    people = Talker(store, clock), Talker(store, clock)
+    for _ in range(2):
+        for person in people:
+            person.react(person.say("hello", "hi"), comment="nice")
+        clock.tick(86_400)
+    return people
+
+
+def test_an_erased_persons_rows_cannot_be_read_at_once(
+    two: tuple[Talker, Talker], store: Store, out: Path, export: Any
+) -> None:
+    export()
+    store.people.erase(two[0].user_id)
+    dataset = Dataset(out, store.ring)
+    assert len(list(dataset.impressions())) == 2
+    assert dataset.skipped == {"keyless": 2}
+
+
+def test_the_next_run_takes_their_rows_out_of_earlier_files(
+    two: tuple[Talker, Talker], store: Store, out: Path, export: Any
+) -> None:
+    export()
+    erased = People(store.ring).hash(two[0].user_id)
+    assert any(row["person"] == erased for row in rows(out, "events"))
+    old = set(out.rglob("*.parquet"))
+    store.people.erase(two[0].user_id)
+    report = export()
+    assert report.dropped == 4
+    for kind in ("events", "impressions"):
+        assert len(rows(out, kind)) == 2
+        assert all(row["person"] != erased for row in rows(out, kind))
+    assert not old & set(out.rglob("*.parquet"))
+    assert manifests.load(out).dropped == 4
+    assert export().dropped == 0
+
+
+def test_entries_of_someone_erased_before_the_export_are_left_out(
+    two: tuple[Talker, Talker], store: Store, out: Path, export: Any
+) -> None:
+    store.people.erase(two[1].user_id)
+    assert export().dropped == 4
+    assert len(event_ids(out)) == 4
+
+
+def test_compaction_makes_one_file_a_day_and_keeps_every_row(
+    two: tuple[Talker, Talker], out: Path, export: Any, compacted: Any
+) -> None:
+    export(commit_rows=1)
+    before = sorted(event_ids(out))
+    manifest = compacted()
+    assert len(manifest.parts) == 4  # two kinds, two days
+    assert sorted(event_ids(out)) == before
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*.parquet")} == {
+        part.path for part in manifest.parts
+    }
+    assert compacted() == manifest
+    two[0].say("more", "more")
+    assert export().rows["impressions"] == 1
+    assert len(set(event_ids(out))) == 9
+
+
+def test_compaction_drops_whoever_has_no_key_and_days_past_retention(
+    two: tuple[Talker, Talker], store: Store, out: Path, export: Any, compacted: Any
+) -> None:
+    export()
+    store.ring.erase(two[0].user_id)  # as pruned: the ledger says nothing
+    days = sorted({part.day for part in compacted().parts})
+    assert len(event_ids(out)) == 4
+    manifest = compacted(oldest_day=days[1])
+    assert {part.day for part in manifest.parts} == {days[1]}
+    assert len(event_ids(out)) == 2
+
+
+def test_compaction_drops_comments_that_were_taken_back(
+    store: Store, clock: Clock, out: Path, export: Any, compacted: Any
+) -> None:
+    person = Talker(store, clock)
+    kept, taken_back = person.say("a", "a"), person.say("b", "b")
+    person.react(kept, comment="stays")
+    person.react(taken_back, comment="goes")
+    export()
+    person.retract(taken_back)
+    export()
+    compacted()
+    comments = {r["reply_id"]: r["comment"] for r in rows(out, "events") if r["reaction"]}
+    assert comments[kept.reply_id] is not None
+    assert comments[taken_back.reply_id] is None
+    found = Dataset(out, store.ring).impressions()
+    assert [i.comment for i in found] == ["stays", None]
+
+
+def test_reading_does_not_lengthen_the_life_of_a_key(
+    two: tuple[Talker, Talker],
+    store: Store,
+    settings: Settings,
+    out: Path,
+    export: Any,
+    clock: Clock,
+) -> None:
+    export()
+    clock.tick(settings.retention_seconds - 86_400 * 5)
+    assert len(list(Dataset(out, store.ring).impressions())) == 4
+    clock.tick(86_400 * 12)
+    store.ring.store.prune(clock())
+    assert list(Dataset(out, store.ring).impressions()) == []
+    assert settings.retention_seconds < LEDGER_SECONDS
+
+
+def test_a_dataset_compacted_while_it_is_read_says_so(
+    two: tuple[Talker, Talker], store: Store, out: Path, export: Any, compacted: Any
+) -> None:
+    export(commit_rows=1)
+    dataset = Dataset(out, store.ring)
+    compacted()
+    with pytest.raises(DatasetError, match="read it again"):
+        list(dataset.impressions())
