@@ -23,13 +23,14 @@ from models.training.judgements import (
 )
 from models.training.reranker import recall
 from models.training.reranker.floor import text_key
+from models.training.reranker.folder import WANTED
 
 ACCENTOR, DIASAFETY, RECALL = "accentor", "diasafety", "recall"
 DIALOGUE_EVAL, IEVAL = "dialogue_eval", "ieval"
 WEAK_BOT = "QualityControl"
 """The bot of `dialogue_eval` that was degraded on purpose; its users liked it least."""
-OVERALL = ("upvote", "liking", "selection")
-"""Which head stands for how a reply is liked, the first that a scorer has."""
+OVERALL = WANTED
+"""Which head stands for how a reply is liked, the first that a scorer has: as serving chooses."""
 _SAMPLE_SEED = 3
 
 
@@ -102,7 +103,7 @@ def judged_trial(
 ) -> Trial:
     """Responses judged one by one or beside each other; a transfer for scorers without the head."""
     examples = sampled(as_examples(rows), limit)
-    # A moral head says nothing of liking, so nothing else stands in for it.
+    # What is offensive and what is liked are not each other's opposite: nothing stands in for it.
     heads = (head,) if head == "offensive" else (head, *OVERALL)
     # ACCENTOR names a group `dialog:turn:place`: slots of one dialog are not independent.
     clusters = tuple(example.group.split(":", 1)[0] for example in examples)

@@ -124,6 +124,7 @@ def _users(
         "agreement": agreement(column, every, resamples),
         "agreement_held_out": agreement(column, held, resamples),
         "by_head": {h: agreement(scores[:, j], every, 0)[0] for j, h in enumerate(heads)},
+        "by_head_held_out": {h: agreement(scores[:, j], held, 0)[0] for j, h in enumerate(heads)},
         "dialogs": len(set(units)),
         "dialogs_held_out": len({units[i] for i in held}),
         "sanity": sanity(trial, column),
