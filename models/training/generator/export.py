@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import GPT2LMHeadModel
 
 from models.checkpoint import DataSource, Manifest, write_atomically, write_manifest
@@ -19,10 +17,14 @@ from models.metrics import distinct_n
 from models.sampling import Sampling
 from models.training import corpora
 from models.training.corpora import Dialog
-from models.training.generator.data import FINISH, OWN_FILE, HeldOut, read_own
-from models.training.generator.perplexity import evaluate
+from models.training.examples import Example
+from models.training.generator.config import TrainConfig
+from models.training.generator.data import HeldOut, read_own
+from models.training.generator.network import new_model
+from models.training.generator.perplexity import Total, evaluate_totals, perplexities
+from models.training.generator.schedule import FINISH, Progress
+from models.training.generator.states import load_state
 from models.training.generator.tokenizer import load_tokenizer
-from models.training.generator.trainer import STATE_FILE, Progress, TrainConfig, new_model
 
 NAME = "kindred-generator"
 SAMPLE_CONTEXTS = 10
@@ -31,9 +33,28 @@ SAMPLE_SEED = 2026
 Log = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where an exported model comes from: its manifest says so.
+
+    `public` and `own` are the folders whose held-out parts it is measured on, `judged` the
+    replies that people judged; `sources` is what it was trained on from the start, `late_sources`
+    from the finishing phase on, `command` how.
+    """
+
+    command: str
+    sources: tuple[DataSource, ...] = ()
+    late_sources: tuple[DataSource, ...] = ()
+    public: Path | None = None
+    own: Path | None = None
+    judged: Sequence[Example] = ()
+
+
 def load_run(run: Path) -> tuple[GPT2LMHeadModel, TrainConfig, Progress]:
     """The model of a run as last saved. Raises FileNotFoundError if it has saved nothing yet."""
-    state = torch.load(run / STATE_FILE, weights_only=True)
+    state = load_state(run)
+    if state is None:
+        raise FileNotFoundError(f"{run}: holds no saved state")
     config = TrainConfig(**state["config"])
     model = new_model(config, int(load_tokenizer(run / "tokenizer").eos_token_id))
     model.load_state_dict(state["model"])
@@ -41,31 +62,35 @@ def load_run(run: Path) -> tuple[GPT2LMHeadModel, TrainConfig, Progress]:
 
 
 def export(
-    run: Path, artifact: Path, command: str, public: Path | None, own: Path | None, log: Log
+    run: Path, artifact: Path, origin: Origin, log: Log, *, measured: bool = True
 ) -> Manifest:
     """Write `artifact` anew from the run's state; the folder is replaced when all is written.
 
-    With `public` (the folder of public dialogs) the held-out perplexity of each source is
-    measured, on the weights as shipped, and kept in the manifest.
+    If `measured`, the held-out perplexity of each source is taken, on the weights as shipped, and
+    kept in the manifest with the number of target tokens.
     """
     model, config, progress = load_run(run)
     model.half().float()  # measured as shipped: rounded to fp16
-    figures: dict[str, float] = {}
-    if public is not None:
+    totals: dict[str, Total] = {}
+    held_out = HeldOut.of_run(run, origin.public, origin.own, origin.judged) if measured else None
+    if held_out:
         log("measuring the held-out perplexity")
-        figures = evaluate(model, HeldOut(run, public, own, config.tokens_per_batch), full=True)
+        totals = evaluate_totals(model, held_out, full=True)
+        figures = perplexities(totals)
         log("  ".join(f"{source} {value:.1f}" for source, value in figures.items()))
     fresh = artifact.with_name(f".{artifact.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     _write_model(model, fresh)
     load_tokenizer(run / "tokenizer").save_pretrained(fresh)
+    name, _, version = config.base.rpartition("@")
     manifest = write_manifest(
         fresh,
         name=NAME,
         kind=KIND,
-        command=command,
-        data=_sources(run, progress),
-        metrics=_metrics(model, config, progress, figures),
+        command=origin.command,
+        data=_sources(origin, progress),
+        metrics=_metrics(model, config, progress, totals),
+        base={"name": name, "version": version} if config.base else None,
     )
     shutil.rmtree(artifact, ignore_errors=True)
     fresh.replace(artifact)
@@ -83,18 +108,18 @@ def _write_model(model: GPT2LMHeadModel, folder: Path) -> None:
         path.chmod(0o644)
 
 
-def _sources(run: Path, progress: Progress) -> list[DataSource]:
-    sources = list(corpora.PUBLIC_SOURCES.values())
-    if progress.phase == FINISH and (run / OWN_FILE).exists():
-        sources += corpora.OWN_SOURCES.values()
-    return sources
+def _sources(origin: Origin, progress: Progress) -> list[DataSource]:
+    read = origin.sources + (origin.late_sources if progress.phase == FINISH else ())
+    return list({source.name: source for source in read}.values())
 
 
 def _metrics(
-    model: GPT2LMHeadModel, config: TrainConfig, progress: Progress, figures: dict[str, float]
+    model: GPT2LMHeadModel, config: TrainConfig, progress: Progress, totals: dict[str, Total]
 ) -> dict[str, Any]:
+    figures = perplexities(totals)
     return {
         "held_out_perplexity": {source: round(value, 2) for source, value in figures.items()},
+        "held_out_tokens": {source: total.tokens for source, total in totals.items()},
         "parameters": sum(p.numel() for p in model.parameters()),
         "training_tokens": progress.tokens,
         "training_steps": progress.step,
@@ -170,16 +195,29 @@ def _page(
     return "\n".join(lines)
 
 
+# Options that name a folder or a file, and what stands for it where a command is made public.
+_STAND_INS = {
+    "--data": "DIALOGS",
+    "--examples": "EXAMPLES",
+    "--reactions": "REACTIONS",
+    "--run": "RUN",
+    "--init": "FOLDER",
+    "--artifact": "ARTIFACT",
+}
+
+
 def public_command(recorded: str) -> str:
-    """A training command without the folder of this machine."""
+    """A training command without the folders of this machine: absolute paths, and all of the data.
+
+    A relative `--init`, `--run` or `--artifact` lies in the project, and stays.
+    """
     words = recorded.split()
-    for flag, stand_in in (("--data", "DIALOGS"), ("--run", "RUN")):
-        if flag in words:
-            words[words.index(flag) + 1] = stand_in
+    option = ""
+    for number, word in enumerate(words):
+        if word.startswith("--"):
+            option = word
+        elif option in _STAND_INS and (
+            word.startswith("/") or option in ("--data", "--examples", "--reactions", "--run")
+        ):
+            words[number] = _STAND_INS[option]
     return " ".join(words)
-
-
-def recorded_command(run: Path, file: str) -> dict[str, str]:
-    """What `train` wrote down of how it was called; empty if it did not."""
-    path = run / file
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

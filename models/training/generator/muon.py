@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 # The quintic's coefficients: steepest at zero, singular values end within about 0.7 to 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -26,6 +27,18 @@ def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
     return x.T if tall else x
+
+
+def _orthogonalised(update: torch.Tensor) -> torch.Tensor:
+    """As `orthogonalise`; of a sharded matrix every process computes the whole and keeps its part.
+
+    Singular vectors belong to the whole matrix. It is gathered one matrix at a time, so that the
+    memory of a process grows by one matrix, not by the model.
+    """
+    if not isinstance(update, DTensor):
+        return orthogonalise(update)
+    whole = orthogonalise(update.full_tensor())
+    return distribute_tensor(whole, update.device_mesh, update.placements, src_data_rank=None)
 
 
 class Muon(torch.optim.Optimizer):
@@ -55,7 +68,7 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(parameter)
         average: torch.Tensor = state["momentum"]
         average.lerp_(gradient, 1.0 - group["momentum"])
-        update = orthogonalise(gradient.lerp(average, group["momentum"]))
+        update = _orthogonalised(gradient.lerp(average, group["momentum"]))
         scale = 0.2 * max(parameter.shape) ** 0.5
         parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
         parameter.add_(update, alpha=-group["lr"] * scale)

@@ -1,228 +1,158 @@
-"""Train the generator: a GPT-2 from scratch, in a fixed time, resumable at any moment.
+"""Train the generator: a GPT-2, new or from given weights, resumable at any moment.
 
-The learning rate follows **time**, not steps: `progress` goes from 0 to 1 as the budget of
-minutes is used, and the rate decays by a cosine to a tenth at 1, so that a run always ends with
-its decay done, however fast the machine turns out to be. A checkpoint holds weights, optimizer,
-progress, and the place in the data; the order of the data follows from seed, phase and epoch.
-A resumed run continues at the progress it had; with `minutes_left` it uses up what remains of
-the schedule in that time instead of the time first planned.
-
-The last part of the budget (`finish_share`) mixes in the project's own texts, read (and kept
-beside the checkpoint) at the moment when that phase begins.
+A saved state holds weights, optimizers, progress and the place in the data; the order of the data
+follows from seed, phase and epoch. A resumed run continues at the progress it had, on as many
+processes as it is given then; what one process would learn from a batch, several learn from their
+shares of it. The last part of the schedule (`finish_share`) mixes in the project's own texts and
+the replies that people liked.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import signal
+import resource
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from types import FrameType
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2LMHeadModel
 
-from models.checkpoint import write_atomically
-from models.training.generator.data import MAIN, TrainingData
-from models.training.generator.muon import Muon
-from models.training.generator.perplexity import evaluate, learned_nll
-from models.training.generator.windows import Batch
+from models.training.generator.config import TrainConfig
+from models.training.generator.data import TrainingData
+from models.training.generator.network import make_optimizers, new_model
+from models.training.generator.perplexity import ResponseLoss, Total, measure, perplexities
+from models.training.generator.recorder import Recorder
+from models.training.generator.schedule import Progress, Schedule, rate_factor
+from models.training.generator.sharding import Group, load_optimizer, local_bytes, reshard, whole
+from models.training.generator.states import load_state, save_state
+from models.training.generator.windows import Batch, Window, parts_of
+from models.training.record import duration
 
-STATE_FILE = "state.pt"
-CONFIG_FILE = "run.json"
-Log = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """The shape and schedule of a run; kept in `run.json`, and what is resumed must match it.
-
-    `learning_rate` is the peak for embeddings, biases and norms (AdamW); `matrix_rate` the peak
-    for the hidden matrices (Muon, Jordan et al. 2024), or 0 to train these by AdamW too.
-    """
-
-    layers: int = 4
-    width: int = 224
-    heads: int = 7
-    vocabulary: int = 4096
-    positions: int = 256
-    learning_rate: float = 2e-3
-    matrix_rate: float = 3e-3
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    warmup_steps: int = 60
-    tokens_per_batch: int = 3072
-    finish_share: float = 0.18
-    own_share: float = 0.5
-    seed: int = 20
-
-
-@dataclass
-class Progress:
-    """Where a run stands. `fraction` of the budget used, `per_second` its speed."""
-
-    fraction: float = 0.0
-    per_second: float = 0.0
-    seconds: float = 0.0
-    step: int = 0
-    tokens: int = 0
-    phase: str = MAIN
-    epoch: int = 0
-    batch: int = 0
-
-
-def new_model(config: TrainConfig, eos: int) -> GPT2LMHeadModel:
-    """A GPT-2 with tied embeddings and no dropout (the data is seen about twice)."""
-    torch.manual_seed(config.seed)
-    return GPT2LMHeadModel(
-        GPT2Config(
-            vocab_size=config.vocabulary,
-            n_positions=config.positions,
-            n_embd=config.width,
-            n_layer=config.layers,
-            n_head=config.heads,
-            # The same function as GPT-2's gelu_new, in one kernel.
-            activation_function="gelu_pytorch_tanh",
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            bos_token_id=eos,
-            eos_token_id=eos,
-        )
-    )
-
-
-def rate_factor(fraction: float, step: int, warmup_steps: int) -> float:
-    """Linear warm-up by steps, times a cosine from 1 to 0.1 over the time budget."""
-    warm = min(1.0, (step + 1) / max(1, warmup_steps))
-    return warm * (0.1 + 0.45 * (1.0 + math.cos(math.pi * min(1.0, fraction))))
-
-
-def make_optimizers(model: GPT2LMHeadModel, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """AdamW for everything, or Muon for the hidden matrices and AdamW for the rest."""
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and ".h." in n]
-    tables = [p for n, p in model.named_parameters() if p.ndim == 2 and ".h." not in n]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    decayed = tables if config.matrix_rate else tables + matrices
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
-    ]
-    if config.matrix_rate:
-        muon = Muon(matrices, lr=config.matrix_rate, weight_decay=config.weight_decay)
-        optimizers.append(muon)
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["peak"] = group["lr"]
-    return optimizers
+TOKENS_AT_ONCE = 16_384
 
 
 class Trainer:
-    """One run in one folder: `Trainer(...)` starts or resumes it, `run()` goes to its end."""
+    """One run in one folder: `Trainer(...)` starts or resumes it, `run()` goes to its end.
+
+    base: gives the weights to start from; called only where nothing is saved yet.
+    tokens_at_once: of one forward pass, at most; what a batch has more is computed one part after
+    the other. checkpointing: activations are computed again in the backward pass instead of being
+    kept. minutes_left: use up the rest of a schedule of minutes in this time.
+    Raises ValueError if `run.folder` holds a run with another configuration.
+    """
 
     def __init__(
         self,
-        folder: Path,
+        run: Recorder,
         config: TrainConfig,
         data: TrainingData,
-        log: Log,
+        schedule: Schedule,
         *,
-        minutes: float,
+        group: Group | None = None,
+        base: Callable[[], GPT2LMHeadModel] | None = None,
+        tokens_at_once: int = TOKENS_AT_ONCE,
+        checkpointing: bool = False,
         minutes_left: float | None = None,
         save_seconds: float = 180.0,
         report_seconds: float = 300.0,
+        tell_seconds: float = 20.0,
     ) -> None:
-        self.folder, self.config, self.data, self.log = folder, config, data, log
+        self.recorder, self.config, self.data, self.schedule = run, config, data, schedule
+        self.group = group or Group()
+        self.tokens_at_once = tokens_at_once
         self.save_seconds, self.report_seconds = save_seconds, report_seconds
-        self.model = new_model(config, data.eos)
-        self.optimizers = make_optimizers(self.model, config)
-        self.progress = Progress(per_second=1.0 / (60.0 * minutes))
-        self.stopping = False
-        if (folder / STATE_FILE).exists():
-            self._load()
+        self.tell_seconds = tell_seconds
+        saved = load_state(run.folder, run.log)
+        if saved is not None:
+            self._check(saved)
+        if base is not None and saved is None:
+            self.model = base()
         else:
-            write_atomically(folder / CONFIG_FILE, json.dumps(asdict(config), indent=2))
+            self.model = new_model(config, data.eos)
+        if saved is not None:
+            self.model.load_state_dict(saved["model"])
+        if checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.model.train()
+        self.loss = ResponseLoss(self.model)
+        self.group.shard(self.loss, list(self.model.transformer.h))
+        self.optimizers = make_optimizers(self.loss, config)
+        self.progress = schedule.start()
+        if saved is not None:
+            self._resume(saved)
         if minutes_left is not None:
             self.progress.per_second = (1.0 - self.progress.fraction) / (60.0 * minutes_left)
 
-    def _load(self) -> None:
-        state = torch.load(self.folder / STATE_FILE, weights_only=True)
-        if state["config"] != asdict(self.config):
-            raise ValueError(f"{self.folder}: holds a run with other settings: {state['config']}")
-        self.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.progress = Progress(**state["progress"])
-        torch.set_rng_state(state["rng"])
-        self.log(f"resumed at {100 * self.progress.fraction:.1f} %, step {self.progress.step}")
+    def _check(self, saved: dict[str, Any]) -> None:
+        if saved["config"] != asdict(self.config):
+            held = saved["config"]
+            raise ValueError(f"{self.recorder.folder}: holds a run with other settings: {held}")
+
+    def _resume(self, saved: dict[str, Any]) -> None:
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            load_optimizer(optimizer, state)
+        self.progress = Progress(**saved["progress"])
+        done = f"{100 * self.progress.fraction:.1f} %, step {self.progress.step}"
+        self.recorder.log(f"resumed at {done}")
 
     def save(self) -> None:
-        """Write the whole state beside the old one and rename it into place."""
-        state: dict[str, Any] = {
+        """Write the whole state; every process must call it, the first writes."""
+        reshard(self.loss)
+        state = {
             "config": asdict(self.config),
-            "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "model": whole(self.model.state_dict()),
+            "optimizers": [whole(optimizer.state_dict()) for optimizer in self.optimizers],
             "progress": asdict(self.progress),
-            "rng": torch.get_rng_state(),
         }
-        half_written = self.folder / f".{STATE_FILE}.tmp"
-        torch.save(state, half_written)
-        half_written.replace(self.folder / STATE_FILE)
+        with self.group.in_turn():
+            if not self.group.rank:
+                save_state(self.recorder.folder, self.progress.step, state)
 
     def run(self, max_steps: int | None = None) -> bool:
-        """Train until the budget is used (True), or SIGTERM, SIGINT or `max_steps` (False).
+        """Train until the schedule is done (True), or SIGTERM, SIGINT or `max_steps` (False).
 
         Saves in every case.
         """
-        previous = {s: signal.signal(s, self._stop) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            self._loop(math.inf if max_steps is None else self.progress.step + max_steps)
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-        self.save()
-        self.report(full=not self.stopping)
-        return not self.stopping
-
-    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self.stopping = True
+        with self.recorder.stoppable():
+            if self.progress.fraction < 1.0:
+                self._loop(math.inf if max_steps is None else self.progress.step + max_steps)
+                self.save()
+        return self.progress.fraction >= 1.0
 
     def _loop(self, last_step: float) -> None:
-        saved = reported = told = last = time.monotonic()
-        told_tokens, loss = self.progress.tokens, 0.0
-        for batch in self._batches():
-            value = self._step(batch)
-            loss = value if loss == 0.0 else 0.97 * loss + 0.03 * value
+        last = time.monotonic()
+        saved = reported = told = self.progress.seconds
+        told_tokens, told_fraction = self.progress.tokens, self.progress.fraction
+        smooth = 0.0
+        for rows in self._batches():
+            nll = self._step(rows)
             now = time.monotonic()
-            self._advance(now - last)
+            # What is decided by the clock is decided by the first process's.
+            spent = 0.0 if self.group.rank else now - last
             last = now
-            if now - told >= 20.0:
-                speed = (self.progress.tokens - told_tokens) / (now - told)
-                self._tell(loss, speed)
-                told, told_tokens = now, self.progress.tokens
-            if now - saved >= self.save_seconds:
+            stop = float(self.recorder.stopping or self.group.orphaned)
+            nll, stop, spent = self.group.sum((nll, stop, spent))
+            smooth = nll if smooth == 0.0 else 0.97 * smooth + 0.03 * nll
+            place = self.progress
+            self.schedule.advance(place, spent)
+            if place.seconds - told >= self.tell_seconds:
+                elapsed = max(1e-9, place.seconds - told)
+                speed = (place.tokens - told_tokens) / elapsed
+                self._tell(nll, smooth, speed, (place.fraction - told_fraction) / elapsed)
+                told, told_tokens, told_fraction = place.seconds, place.tokens, place.fraction
+            if stop or place.step >= last_step or place.fraction >= 1.0:
+                return
+            if place.seconds - saved >= self.save_seconds:
                 self.save()
-                saved = now
-            if now - reported >= self.report_seconds:
+                saved = place.seconds
+            if place.seconds - reported >= self.report_seconds:
                 self.report()
-                reported = now
-            self.stopping |= self.progress.step >= last_step
-            if self.stopping or self.progress.fraction >= 1.0:
-                break
+                reported = place.seconds
 
-    def _advance(self, seconds: float) -> None:
-        self.progress.seconds += seconds
-        self.progress.fraction += seconds * self.progress.per_second
-
-    def _batches(self) -> Iterator[Batch]:
-        """Batches from where the run stands, for ever; changes phase when its time has come."""
+    def _batches(self) -> Iterator[list[Window]]:
+        """Updates from where the run stands, for ever; changes phase when its time has come."""
         place = self.progress
         while True:
             place.phase = self.data.phase(place.fraction, self.config.finish_share, place.phase)
@@ -230,39 +160,92 @@ class Trainer:
             batches = self.data.epoch(phase, place.epoch)
             while place.batch < len(batches):
                 place.batch += 1
-                yield self.data.collate(batches[place.batch - 1])
+                yield batches[place.batch - 1]
                 now = self.data.phase(place.fraction, self.config.finish_share, phase)
                 if now != phase:
                     break
             place.epoch += 1
             place.batch = 0
 
-    def _step(self, batch: Batch) -> float:
+    def _step(self, rows: Sequence[Window]) -> float:
+        """One update; returns this process's part of the mean loss of its learned tokens."""
+        learned = sum(window.targets for window in rows)
+        mean = 0.0
+        for part, counts in self._parts(rows):
+            batch = self.data.collate(part).to(self.group.device)
+            nll = self.loss(batch.inputs, batch.targets) * (counts / learned)
+            # Sharding takes the mean over processes of what is to be their sum.
+            torch.autograd.backward(nll * self.group.count)
+            mean += float(nll.detach())
+        torch.nn.utils.clip_grad_norm_(self.loss.parameters(), self.config.clip)
         factor = rate_factor(self.progress.fraction, self.progress.step, self.config.warmup_steps)
-        nll = learned_nll(self.model, batch).mean()
-        torch.autograd.backward(nll)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
-        self.progress.tokens += batch.inputs.numel()
-        return float(nll.detach())
+        self.progress.tokens += sum(len(window.ids) - 1 for window in rows)
+        return mean
 
-    def _tell(self, loss: float, speed: float) -> None:
+    def _parts(self, rows: Sequence[Window]) -> Iterator[tuple[list[Window], float]]:
+        """(part, 1), or (a row, 0) where this process has fewer parts than another.
+
+        All processes compute equally often, as each gathers the others' shards.
+        """
+        count = self.group.count
+        parts = [parts_of(rows, rank, count, self.tokens_at_once) for rank in range(count)]
+        mine = parts[self.group.rank]
+        yield from ((part, 1.0) for part in mine)
+        for _ in range(max(map(len, parts)) - len(mine)):
+            yield list(rows[-1:]), 0.0
+
+    def _tell(self, nll: float, smooth: float, speed: float, share: float) -> None:
         place = self.progress
-        left = (1.0 - place.fraction) / place.per_second / 60.0
-        self.log(
-            f"{100 * place.fraction:5.1f} % | {left:5.1f} min left | step {place.step} | "
-            f"{place.tokens / 1e6:.2f} M tokens | {speed:.0f} tokens/s | loss {loss:.3f} | "
+        left = duration((1.0 - min(1.0, place.fraction)) / max(1e-12, share))
+        self.recorder.log(
+            f"{100 * place.fraction:5.1f} % | {left} left | step {place.step} | "
+            f"{place.tokens / 1e6:.2f} M tokens | {speed:.0f} tokens/s | loss {smooth:.3f} | "
             f"{place.phase} epoch {place.epoch}"
         )
+        rate = self.optimizers[0].param_groups[0]["lr"]
+        self.recorder.report(place.step, loss=nll, tokens_per_second=round(speed), rate=rate)
 
-    def report(self, full: bool = False) -> None:
+    def measure(self, *, full: bool) -> dict[str, Total]:
+        """The held-out responses of each source; every process must call it."""
+
+        def nll_of(batch: Batch) -> float:
+            batch = batch.to(self.group.device)
+            return float(self.loss(batch.inputs, batch.targets))
+
+        self.loss.eval()
+        totals = measure(nll_of, self.data, full=full, group=self.group)
+        self.loss.train()
+        reshard(self.loss)
+        return totals
+
+    def report(self, full: bool = False) -> dict[str, Total]:
         """Log the perplexity of the held-out responses of each source."""
-        figures = evaluate(self.model, self.data, full=full)
+        totals = self.measure(full=full)
+        figures = perplexities(totals)
         shown = "  ".join(f"{source} {value:.1f}" for source, value in figures.items())
-        kind = "full" if full else "sample"
-        self.log(f"held-out perplexity ({kind}): {shown}")
+        self.recorder.log(f"held-out perplexity ({'full' if full else 'sample'}): {shown}")
+        named = {f"perplexity_{source}": value for source, value in figures.items()}
+        self.recorder.report(self.progress.step, **named)
+        return totals
+
+    def memory(self) -> dict[str, int]:
+        """What each process holds, the largest of them: bytes of state, and of the process.
+
+        `state_bytes` counts parameters and optimizer states, `peak_bytes` the most that the
+        process ever had in memory (resident, or allocated on its GPU).
+        """
+        if self.group.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated()
+        else:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        held = float(local_bytes(self.loss, self.optimizers))
+        each = [0.0] * (2 * self.group.count)
+        each[2 * self.group.rank : 2 * self.group.rank + 2] = [held, float(peak)]
+        each = self.group.sum(each)
+        return {"state_bytes": int(max(each[::2])), "peak_bytes": int(max(each[1::2]))}

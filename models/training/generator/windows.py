@@ -22,6 +22,9 @@ from models.training.corpora import Dialog
 WINDOW_BUDGETS = (96, 128, 144, 144, 144, 200)
 FACTS_SHARE = 0.6
 IGNORED = -100
+# Up to this many tokens an update is made of windows of like length; larger ones are computed in
+# parts, which are then what little padding matters for.
+LIKE_LENGTH_TOKENS = 32_768
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Window:
     ids: tuple[int, ...]
     learned: tuple[bool, ...]
 
+    @property
+    def targets(self) -> int:
+        """How many tokens are learned; the first is never predicted."""
+        return sum(self.learned[1:])
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -51,6 +59,10 @@ class Batch:
     def tokens(self) -> int:
         """How many target tokens are learned."""
         return int((self.targets != IGNORED).sum())
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(self.inputs.to(device), self.targets.to(device))
 
 
 def encode_dialogs(dialogs: Sequence[Dialog], encode: Encode) -> list[EncodedDialog]:
@@ -135,6 +147,45 @@ def make_batches(
             batches.append(rows)
     rng.shuffle(batches)
     return batches
+
+
+def make_updates(
+    windows: Sequence[Window], tokens_per_update: int, rng: random.Random
+) -> list[list[Window]]:
+    """What each step of an optimizer learns from: about `tokens_per_update` tokens of windows.
+
+    Small updates are `make_batches`; large ones windows at random, the longest first.
+    """
+    if tokens_per_update <= LIKE_LENGTH_TOKENS:
+        return make_batches(windows, tokens_per_update, rng)
+    order = list(windows)
+    rng.shuffle(order)
+    updates: list[list[Window]] = []
+    room = 0
+    for window in order:
+        if room <= 0:
+            updates.append([])
+            room = tokens_per_update
+        updates[-1].append(window)
+        room -= len(window.ids)
+    return [sorted(rows, key=lambda w: -len(w.ids)) for rows in updates]
+
+
+def parts_of(
+    rows: Sequence[Window], rank: int, count: int, tokens_at_once: int
+) -> list[list[Window]]:
+    """What process `rank` of `count` computes of an update, in parts of few padded tokens.
+
+    A part has at least one row and at most `tokens_at_once` tokens, if one row fits. The rows of
+    an update are the same for any number of processes and parts, and so is the sum of their
+    gradients.
+    """
+    parts: list[list[Window]] = []
+    for window in sorted(rows[rank::count], key=lambda w: -len(w.ids)):
+        if not parts or (len(parts[-1]) + 1) * len(parts[-1][0].ids) > tokens_at_once:
+            parts.append([])
+        parts[-1].append(window)
+    return parts
 
 
 def collate(rows: Sequence[Window], eos: int) -> Batch:

@@ -1,0 +1,99 @@
+"""Judged replies: which are learned, how they are rendered, and where they come in."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.prompt import context_ids, plain_encoder
+from models.training.examples import Example
+from models.training.generator.replies import choose, encode_replies, replies_of_epoch
+from models.training.generator.schedule import FINISH, MAIN
+from models.training.generator.tokenizer import train_tokenizer
+from tests.models.training.generator.talk import TALK, make_data
+
+LIKED = Example(
+    source="remote",
+    head="upvote",
+    context=("the kettle is on", "is it"),
+    response="it is, stay a while",
+    label=1.0,
+    conversation="c1",
+    facts=("I swim.",),
+)
+
+
+def judged(count: int, **changes: object) -> tuple[Example, ...]:
+    return tuple(
+        replace(LIKED, response=f"stay a while {n}", conversation=f"c{n}", **changes)  # type: ignore[arg-type]
+        for n in range(count)
+    )
+
+
+def test_only_what_was_liked_is_learned_and_of_the_wanted_source() -> None:
+    disliked = replace(LIKED, response="go away", label=0.0)
+    other_head = replace(LIKED, response="ha", head="funny")
+    local = replace(LIKED, response="from here", source="generator")
+    rude = replace(LIKED, response="rude and liked")
+    refused = replace(rude, head="offensive", rater="p2")
+    untrusted = replace(LIKED, response="by a troll", weight=0.0)
+    all_of_them = [LIKED, disliked, other_head, local, rude, refused, untrusted]
+    upvoted = choose(all_of_them, only_upvoted=True)
+    assert [e.response for e in upvoted] == ["it is, stay a while", "from here"]
+    assert choose(all_of_them, only_upvoted=True, sources=["remote"]) == [LIKED]
+    assert choose(all_of_them, only_upvoted=True, sources=["nowhere"]) == []
+    assert len(choose(all_of_them, only_upvoted=False)) == 5
+
+
+def test_a_reply_that_many_liked_is_learned_once_with_the_best_trust() -> None:
+    doubted = replace(LIKED, rater="p1", weight=0.2)
+    typed = replace(LIKED, rater="p2", weight=0.7, response="it is,  stay a while ")
+    assert choose([doubted, typed, doubted], only_upvoted=True) == [typed]
+
+
+def test_only_the_response_is_learned_in_the_rendering_of_serving() -> None:
+    tokenizer = train_tokenizer(TALK * 9, 300, 128)
+    (reply,) = encode_replies([LIKED], tokenizer)
+    context = context_ids(tokenizer, LIKED.context, LIKED.facts)
+    response = [*plain_encoder(tokenizer)(LIKED.response), tokenizer.eos_token_id]
+    assert list(reply.window.ids) == [*context, *response]
+    assert reply.window.targets == len(response)
+    assert not any(reply.window.learned[: len(context)])
+    long = replace(LIKED, response="stay " * 500)
+    assert len(encode_replies([long], tokenizer)[0].window.ids) <= 200
+    assert encode_replies([replace(LIKED, response="\u200b")], tokenizer) == []
+
+
+def test_a_reply_that_is_trusted_less_is_learned_less_often() -> None:
+    tokenizer = train_tokenizer(TALK * 9, 300, 128)
+    replies = encode_replies(judged(40, weight=0.3), tokenizer)
+    replies = [reply for reply in replies if not reply.held_out]
+    seen = sum(len(list(replies_of_epoch(replies, random.Random(n)))) for n in range(200))
+    assert seen / (200 * len(replies)) == pytest.approx(0.3, abs=0.03)
+
+
+def test_replies_come_in_with_the_finishing_phase_or_are_all_there_is(
+    tmp_path: Path, public: Path
+) -> None:
+    replies = judged(400)
+    data = make_data(tmp_path / "both", public, judged=replies)
+    held = [r for r in data.replies if r.held_out]
+    assert 0 < len(held) < 40
+    windows = {r.window for r in data.replies}
+
+    def found(phase: str) -> int:
+        return sum(w in windows for rows in data.epoch(phase, 0) for w in rows)
+
+    assert data.phase(0.9, 0.18, MAIN) == FINISH
+    assert found(MAIN) == 0
+    assert found(FINISH) == len(replies) - len(held)
+    assert "remote" in dict(data.held_out_batches(full=True))
+
+    alone = make_data(tmp_path / "alone", None, judged=replies)
+    assert alone.phase(0.9, 0.18, MAIN) == MAIN
+    learned = [w for rows in alone.epoch(MAIN, 0) for w in rows]
+    assert len(learned) == len(replies) - len(held)
+    assert not any(r.window in learned for r in alone.replies if r.held_out)
