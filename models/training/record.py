@@ -91,6 +91,7 @@ class Run:
                 "seconds": 0.0,
             }
             write_atomically(path, json.dumps(document, indent=2) + "\n")
+        _end_torn_line(folder / METRICS_FILE)
         return cls(folder, document)
 
     @property
@@ -107,11 +108,13 @@ class Run:
 
     def report(self, step: int, **values: float) -> None:
         """Keep figures of a step: a JSON line, and TensorBoard where it is installed."""
-        line = {"step": step, "time": round(time.time(), 1), **values}
+        # NumPy's and torch's numbers are no JSON.
+        figures = {name: float(value) for name, value in values.items()}
+        line = {"step": step, "time": round(time.time(), 1), **figures}
         with (self.folder / METRICS_FILE).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
         writer = self._tensorboard()
-        for name, value in values.items():
+        for name, value in figures.items():
             if writer is not None:
                 writer.add_scalar(name, value, step)
 
@@ -223,8 +226,15 @@ def machine() -> dict[str, str]:
     }
 
 
+def _end_torn_line(path: Path) -> None:
+    """A line that a crash cut off must not take the next one with it."""
+    if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+        with path.open("ab") as stream:
+            stream.write(b"\n")
+
+
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The lines of a run's `metrics.jsonl`; a torn last line is left out."""
+    """The lines of a run's `metrics.jsonl`; torn ones are left out."""
     path = folder / METRICS_FILE
     rows: list[dict[str, float]] = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
@@ -236,12 +246,16 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def draw_curves(folder: Path) -> Path | None:
-    """Draw every figure of a run over its steps; None without figures or without matplotlib."""
+    """Draw every figure of a run over its steps; None without figures or without matplotlib.
+
+    The same figures give the same bytes.
+    """
     rows = read_metrics(folder)
     names = sorted({name for row in rows for name in row} - {"step", "time"})
     if not names:
         return None
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
         return None
@@ -252,5 +266,6 @@ def draw_curves(folder: Path) -> Path | None:
         axes.plot(*zip(*points, strict=True))
         axes.set_ylabel(name)
     path = folder / CURVES_FILE
-    figure.savefig(path, metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "curves"}):  # else the ids in the file are by chance
+        figure.savefig(path, metadata={"Date": None})
     return path
