@@ -65,7 +65,7 @@ class Export:
         with self._core.client.guard() as connection:
             if not connection.exists(name):
                 return StreamState("0-0", None, 0, None)
-            info = cast("dict[str, Any]", connection.xinfo_stream(name))
+            info = connection.xinfo_stream(name)
         first = info["first-entry"]
         return StreamState(
             newest=_text(info["last-generated-id"]),
