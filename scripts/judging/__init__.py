@@ -1,0 +1,1 @@
+"""Judging a candidate model against the one that serves, and promoting it."""

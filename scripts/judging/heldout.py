@@ -1,0 +1,99 @@
+"""What a candidate is judged on: reactions that no part of it was trained on.
+
+From the exported dataset, or from a file of examples. The test part is cut by person and
+conversation (`models.training.splits`), with the seed that training uses, so nobody whose
+reactions trained a model judges it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.checkpoint import file_sha256
+from models.training.examples import Example, read_examples
+from models.training.splits import split
+
+if TYPE_CHECKING:
+    from scripts.dataset.reader import LoggedImpression
+
+LIKED = frozenset({"upvote", "love", "funny"})
+UPVOTE = "upvote"
+TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Judged responses, the impressions behind them (none from a file), and where it is all from.
+
+    `described` goes into the report: what was read, hashed, and how much was left.
+    """
+
+    examples: Sequence[Example]
+    impressions: Sequence[LoggedImpression]
+    described: dict[str, object]
+
+
+class NothingHeldOut(ValueError):
+    """There is nothing to judge by; the message says why."""
+
+
+def from_file(path: Path, *, part: str) -> HeldOut:
+    """The examples of a file (JSON lines, gzip or not); `part`: test, or all of them.
+
+    Raises:
+        NothingHeldOut: there are none. BadExample: a line is no example.
+    """
+    examples = _part(list(read_examples(path)), part)
+    described = {"source": path.name, "sha256": file_sha256(path), "part": part}
+    return _held_out(examples, (), described)
+
+
+def from_dataset(folder: Path, *, part: str, most: int, seed: int) -> HeldOut:
+    """The reactions and impressions of an exported dataset, opened with the key store.
+
+    Args:
+        most: impressions that are kept at most, drawn at random with `seed`.
+
+    Raises:
+        NothingHeldOut, DatasetError, StartupError: each with one line.
+    """
+    from scripts.dataset.reader import Dataset, open_keys
+
+    dataset = Dataset(folder, open_keys())
+    examples = _part(list(dataset.reactions()), part)
+    people = {example.rater for example in examples}
+    impressions = [one for one in dataset.impressions() if one.person in people]
+    random.Random(seed).shuffle(impressions)
+    described = {
+        "source": "dataset",
+        "part": part,
+        "files": len(dataset.manifest.parts),
+        "skipped": dict(dataset.skipped),
+    }
+    return _held_out(examples, impressions[:most], described)
+
+
+def cluster(example: Example) -> Hashable:
+    """Whose judgement it is: judgements of one person are not independent of each other."""
+    return example.rater or example.conversation or example.context
+
+
+def _part(examples: list[Example], part: str) -> list[Example]:
+    return split(examples)[part] if part == TEST and examples else examples
+
+
+def _held_out(
+    examples: Sequence[Example],
+    impressions: Iterable[LoggedImpression],
+    described: dict[str, object],
+) -> HeldOut:
+    if not examples:
+        raise NothingHeldOut(f"{described['source']}: no reactions are held out ({described})")
+    people = len({cluster(example) for example in examples})
+    kept = tuple(impressions)
+    counts = {"judgements": len(examples), "people": people, "impressions": len(kept)}
+    return HeldOut(tuple(examples), kept, {**described, **counts})
