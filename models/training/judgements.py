@@ -20,8 +20,8 @@ from models.prompt import normalise
 
 HELD_OUT_PERCENT = 5
 RATING = {"Excellent": 1.0, "Good": 1.0, "Passable": 0.0, "Not Good": 0.0, "Poor": 0.0}
-_PRAISE = ("interesting", "fun", "consistent", "fluent", "topic")
-_BLAME = ("robotic", "repetitive")
+PRAISE = ("interesting", "fun", "consistent", "fluent", "topic")
+BLAME = ("robotic", "repetitive")
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _opinion(source: str, row: dict[str, Any]) -> float:
     if source == "ieval":
         return float(row["rating"])
     scores = row["scores"]["z scores"]
-    return float(sum(scores[n] for n in _PRAISE) - sum(scores[n] for n in _BLAME))
+    return float(sum(scores[n] for n in PRAISE) - sum(scores[n] for n in BLAME))
 
 
 def ranks(values: Iterable[float]) -> list[float]:

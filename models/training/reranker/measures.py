@@ -152,12 +152,12 @@ def unit_auc(scores: ArrayLike, labels: ArrayLike, units: Sequence[Hashable]) ->
 def accuracy_of(probabilities: ArrayLike, labels: ArrayLike) -> Statistic:
     """Share of rows on the right side of a half."""
     right = (_floats(probabilities) > 0.5) == (_floats(labels) > 0.5)
-    return _mean_of(right.astype(float))
+    return mean_of(right.astype(float))
 
 
 def brier_of(probabilities: ArrayLike, labels: ArrayLike) -> Statistic:
     """Mean squared distance of probability and label (Brier 1950)."""
-    return _mean_of((_floats(probabilities) - _floats(labels)) ** 2)
+    return mean_of((_floats(probabilities) - _floats(labels)) ** 2)
 
 
 def calibration_error_of(
@@ -200,7 +200,9 @@ def _members(names: Sequence[Hashable]) -> dict[Hashable, list[int]]:
     return members
 
 
-def _mean_of(values: Floats) -> Statistic:
+def mean_of(values: Floats) -> Statistic:
+    """The mean of values (n,) that are right or wrong by themselves."""
+
     def statistic(weights: Floats) -> float:
         mass = weights.sum()
         return float((values * weights).sum() / mass) if mass else math.nan

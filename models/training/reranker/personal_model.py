@@ -1,0 +1,102 @@
+"""The small model on top of the reranker's score, learned from pairs of one person's judgements.
+
+A linear term and a few hidden units; the loss is the logistic one on differences of scores
+(RankNet, Burges et al. 2005). Whatever is the same for both of a pair, such as how lenient the
+person is, cancels in the linear term and counts only together with what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Floats = NDArray[np.float64]
+HIDDEN = 8
+STEPS = 200
+RATE = 0.02
+DECAY = 0.02
+PAIRS_PER_RATER = 30.0
+"""A person with more pairs weighs as much as one with this many."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Features (k, f) of the better and of the worse reply, and whose pair each is, (k,)."""
+
+    better: Floats
+    worse: Floats
+    raters: NDArray[np.int64]
+
+
+class PairModel(nn.Module):
+    """Scores (n,) of features (n, f), standardised by `mean` and `scale`."""
+
+    def __init__(self, mean: Floats, scale: Floats) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
+        self.linear = nn.Linear(len(mean), 1, bias=False)
+        self.hidden = nn.Linear(len(mean), HIDDEN)
+        self.out = nn.Linear(HIDDEN, 1, bias=False)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.normal_(self.out.weight, std=0.01)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(n,) from (n, f)."""
+        x = (rows - self.get_buffer("mean")) / self.get_buffer("scale")
+        total: Tensor = self.linear(x) + self.out(torch.tanh(self.hidden(x)))
+        return total.squeeze(-1)
+
+    def scores(self, rows: Floats) -> Floats:
+        """(n,) from (n, f), without gradients."""
+        with torch.inference_mode():
+            found: Floats = self(torch.tensor(rows, dtype=torch.float32)).double().numpy()
+        return found
+
+
+def fit(pairs: Pairs, *, seed: int, steps: int = STEPS) -> PairModel:
+    """Learn from these pairs; the same seed gives the same model.
+
+    Raises ValueError without pairs.
+    """
+    if not len(pairs.better):
+        raise ValueError("there are no pairs to learn from")
+    rows = np.vstack([pairs.better, pairs.worse])
+    scale = rows.std(axis=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = PairModel(rows.mean(axis=0), np.where(scale > 1e-9, scale, 1.0))
+    better, worse = (torch.tensor(x, dtype=torch.float32) for x in (pairs.better, pairs.worse))
+    weights = torch.tensor(_weights(pairs.raters), dtype=torch.float32)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = (F.softplus(model(worse) - model(better)) * weights).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    return model
+
+
+def _weights(raters: NDArray[np.int64]) -> Floats:
+    """(k,) of sum 1; none of the raters weighs more than PAIRS_PER_RATER pairs do."""
+    _, place, counts = np.unique(raters, return_inverse=True, return_counts=True)
+    weights = np.minimum(1.0, PAIRS_PER_RATER / counts)[place]
+    scaled: Floats = weights / weights.sum()
+    return scaled
+
+
+def join(parts: Sequence[Pairs]) -> Pairs:
+    """Pairs of several raters as one set."""
+    return Pairs(
+        np.vstack([part.better for part in parts]),
+        np.vstack([part.worse for part in parts]),
+        np.concatenate([part.raters for part in parts]),
+    )
