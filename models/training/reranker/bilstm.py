@@ -1,0 +1,64 @@
+"""A BiLSTM student of a cross-encoder (Tang et al. 2019, arXiv:1903.12136).
+
+One bidirectional LSTM reads context and response apart; the last states of both directions are
+compared as in the paper (u, v, u·v, |u - v|) by one hidden layer. It learns the teacher's logits by
+their squared distance, for every head that the teacher has: an unlabelled head teaches too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from models.training.reranker.networks import Output, PairHead, PairNetwork
+from models.training.reranker.recurrent import Reader
+
+
+class BiLstm(PairNetwork):
+    """Two texts read alike, their last states compared."""
+
+    family: ClassVar[str] = "bilstm"
+    joint: ClassVar[bool] = False
+
+    def __init__(
+        self, vocabulary: int, heads: int, *, width: int = 128, hidden: int = 150, mlp: int = 200
+    ) -> None:
+        super().__init__()
+        self._shape = {
+            "vocabulary": vocabulary,
+            "heads": heads,
+            "width": width,
+            "hidden": hidden,
+            "mlp": mlp,
+        }
+        self.reader = Reader(vocabulary, width, hidden)
+        self.head = PairHead(2 * hidden, heads, hidden=mlp, latest=False)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Output:
+        """Logits of pairs that are given apart."""
+        context = self.reader(batch["context_ids"], batch["context_lengths"]).last
+        response = self.reader(batch["response_ids"], batch["response_lengths"]).last
+        return Output(self.head([context], response))
+
+    def shape(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return dict(self._shape)
+
+    @torch.no_grad()
+    def start_from(self, words: Tensor) -> None:
+        """Begin with a teacher's word embeddings (vocabulary, w), reduced to this width.
+
+        Where the paper had word2vec: the leading principal directions, scaled to unit variance over
+        the whole, since an LSTM wants inputs of about that size.
+        """
+        target = self.reader.words.weight
+        if words.shape[0] != target.shape[0]:
+            raise ValueError("the teacher's vocabulary is not the student's")
+        centred = words.float() - words.float().mean(0)
+        width = min(target.shape[1], centred.shape[1])
+        _, vectors = torch.linalg.eigh(centred.T @ centred)
+        reduced = centred @ vectors[:, -width:]
+        target[:, :width] = reduced / reduced.std().clamp_min(1e-6)
