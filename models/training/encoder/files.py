@@ -101,8 +101,12 @@ def _raw_rows(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, dict[str
 
 
 def _table(stream: Any, kind: str, wanted: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    quoting = csv.QUOTE_NONE if kind == ".tsv" else csv.QUOTE_MINIMAL
-    lines = csv.reader(stream, delimiter="\t" if kind == ".tsv" else ",", quoting=quoting)
+    # A quotation mark in a TSV is a character of its text.
+    lines = (
+        csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if kind == ".tsv"
+        else csv.reader(stream)
+    )
     header: Sequence[str] | None = None
     for number, cells in enumerate(lines, 1):
         if header is None:

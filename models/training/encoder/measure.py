@@ -31,11 +31,15 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Ranking:
-    """Ranks (n,) of the true ones, from 1; `units[i]` is the conversation of rank i."""
+    """Ranks (n,) of the true ones, from 1; `units[i]` is the conversation of rank i.
+
+    `usual` is the mean cosine of the best hits: what the service calls a usual hit moves with it.
+    """
 
     ranks: NDArray[np.float64]
     units: tuple[str, ...]
     among: int
+    usual: float | None = None
 
     def values(self) -> dict[str, NDArray[np.float64]]:
         """What each query counts for in each measure, (n,)."""
@@ -127,13 +131,15 @@ def _bank(embed: Embed, bank: Sequence[Exchange]) -> Ranking | None:
     vectors = embed([text for text, _ in texts])
     owner = np.array([number for _, number in texts])
     starts = np.searchsorted(owner, np.arange(len(bank)))
-    ranks = []
+    ranks, hits = [], []
     for row in queries:
         scores = vectors @ vectors[row]
         scores[row] = -np.inf  # it is taken out
         best = np.maximum.reduceat(scores, starts)
         ranks.append(1.0 + int((best > best[owner[row]]).sum()))
-    return Ranking(np.array(ranks), tuple(bank[owner[r]].name for r in queries), len(bank))
+        hits.append(float(best.max()))
+    names = tuple(bank[owner[row]].name for row in queries)
+    return Ranking(np.array(ranks), names, len(bank), float(np.mean(hits)))
 
 
 def intervals(ranking: Ranking, seed: int = 7) -> dict[str, Interval]:
@@ -175,6 +181,9 @@ def report(
     for name, old in before.items():
         new = after[name]
         document[name] = {"queries": len(old.ranks), "among": old.among}
+        if old.usual is not None and new.usual is not None:
+            document[name]["usual_hit"] = [round(old.usual, 4), round(new.usual, 4)]
+            lines.append(f"{name:14} cosine of a usual hit {old.usual:.3f} → {new.usual:.3f}")
         was, now, change = intervals(old), intervals(new), differences(old, new)
         for measure in was:
             document[name][measure] = {

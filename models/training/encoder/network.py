@@ -7,7 +7,6 @@ does not matter. What is written ends in a normalising module, as the served `En
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,10 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-from models.checkpoint import refuse_pickles
 from models.encoder import MAX_TOKENS, Encoder
 from models.prompt import normalise
-from models.runtimes.torch_bert import PACKAGED_BASE_ID, resolve_base
+from models.training.encoder.folders import base_name
 
-_TOKENIZER = "tokenizer.json"
 _PROBES = ("hello", "my sister's wedding is in 3 weeks, and i can't dance [SEP]", "what? 🙂")
 SERVED_COSINE = 0.999
 
@@ -50,13 +47,6 @@ def open_network(base: str, max_tokens: int) -> Any:
     return SentenceTransformer(modules=[encoder, pooling], device=device)
 
 
-def base_name(base: str) -> str:
-    """The folder of a base that is on this machine, else the hub id as it was given."""
-    if base in ("auto", PACKAGED_BASE_ID) or Path(base).is_dir():
-        return str(resolve_base(base))
-    return base
-
-
 def embed(network: Any, texts: Sequence[str], batch: int = 64) -> NDArray[np.float32]:
     """(n, width) unit vectors of normalised texts; the network is left in evaluation mode."""
     network.eval()
@@ -70,7 +60,7 @@ def embed(network: Any, texts: Sequence[str], batch: int = 64) -> NDArray[np.flo
     return vectors.astype(np.float32, copy=False)
 
 
-def write_folder(network: Any, base: str, folder: Path) -> None:
+def write_network(network: Any, folder: Path) -> None:
     """Write weights (safetensors), configuration and tokenizer; no manifest yet.
 
     `models.encoder.Encoder`, transformers and sentence-transformers each load the folder.
@@ -81,13 +71,6 @@ def write_folder(network: Any, base: str, folder: Path) -> None:
     whole.save_pretrained(str(folder), create_model_card=False)
     # transformers 5 writes a BERT's LayerNorm under its names of 2018 unless it is told not to.
     encoder.model.save_pretrained(folder, save_original_format=False)
-    source = Path(base_name(base)) / _TOKENIZER
-    if source.is_file():  # the same ids as before, to the byte
-        shutil.copyfile(source, folder / _TOKENIZER)
-    for path in folder.rglob("*"):
-        if path.is_file():
-            path.chmod(0o644)  # safetensors writes 0600
-    refuse_pickles(folder)
 
 
 def served_alike(network: Any, folder: Path) -> str:

@@ -117,8 +117,10 @@ def read_conversations(
     dialogs = load_dialogs(data) if data else []
     talk = load_small_talk(data) if data else []
     own_dialogs, bank = load_own(own) if own else ([], [])
-    held = {d.name for d in (*dialogs, *talk) if is_held_out(d.name)}
-    held |= {d.name for d in (*own_dialogs, *bank) if is_held_out(d.name, OWN_HELD_OUT_PERCENT)}
+    public: list[Dialog | Exchange] = [*dialogs, *talk]
+    ours: list[Dialog | Exchange] = [*own_dialogs, *bank]
+    held = {item.name for item in public if is_held_out(item.name)}
+    held |= {item.name for item in ours if is_held_out(item.name, OWN_HELD_OUT_PERCENT)}
     parts = [
         Conversations(
             _by_source(d for d in (*dialogs, *own_dialogs) if (d.name in held) == out),

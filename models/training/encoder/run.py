@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,17 +13,17 @@ import torch
 from datasets.utils import disable_progress_bars
 from transformers import logging as transformers_logging
 
-from models.checkpoint import MANIFEST_NAME, DataSource, file_sha256, write_manifest
+from models.checkpoint import DataSource
 from models.training.corpora import OWN_SOURCES, PUBLIC_SOURCES
 from models.training.encoder import measure
 from models.training.encoder.files import read_text_rows
-from models.training.encoder.network import (
-    base_name,
-    embed,
-    open_network,
-    served_alike,
-    write_folder,
+from models.training.encoder.folders import (
+    base_record,
+    public_command,
+    refuse_to_replace,
+    write_model,
 )
+from models.training.encoder.network import embed, open_network, served_alike, write_network
 from models.training.encoder.objectives import (
     FIELDS,
     Rows,
@@ -68,8 +65,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
 
     Raises OSError or ValueError for data, bases and folders that cannot be used.
     """
-    if options.out.exists() and not (options.out / MANIFEST_NAME).is_file():
-        raise ValueError(f"--out: {options.out} exists and is no model folder")
+    refuse_to_replace(options.out)
     if options.threads:
         torch.set_num_threads(options.threads)
     transformers_logging.set_verbosity_error()
@@ -78,7 +74,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
     files = _files(options)
     record = Run.open(
         options.run,
-        command=shlex.join(["scripts/train_encoder", *arguments]),
+        command=public_command("scripts/train_encoder", arguments),
         config=_config(options),
         seed=options.seed,
         data=files,
@@ -160,44 +156,21 @@ def _judge(
     if reasons and not options.force:
         record.log("not written; --force writes it all the same")
         return Outcome.WORSE
-    version = _write(options, network, material, metrics, arguments)
+    manifest = write_model(
+        options.out,
+        lambda folder: write_network(network, folder),
+        base=options.base,
+        name=f"kindred-encoder-{options.objective}",
+        kind=KIND,
+        command=public_command("scripts/train_encoder", arguments),
+        data=material.sources,
+        metrics=metrics,
+    )
     trouble = served_alike(network, options.out)
-    record.log(f"encoder {version} in {options.out}")
+    record.log(f"encoder {manifest.version} in {options.out}")
     if trouble:
         record.log(f"it cannot serve as KINDRED_ENCODER here: {trouble}")
     return Outcome.WRITTEN
-
-
-def _write(
-    options: argparse.Namespace,
-    network: Any,
-    material: Material,
-    metrics: dict[str, Any],
-    arguments: Sequence[str],
-) -> str:
-    """Write the folder beside `--out` and put it in its place whole; returns its version."""
-    out: Path = options.out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        write_folder(network, options.base, fresh)
-        manifest = write_manifest(
-            fresh,
-            name=f"kindred-encoder-{options.objective}",
-            kind=KIND,
-            command=_public_command(arguments),
-            data=material.sources,
-            metrics=metrics,
-            base=_base(options.base),
-        )
-        fresh.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        fresh.rename(out)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    return manifest.version
 
 
 def _material(options: argparse.Namespace) -> Material:
@@ -244,21 +217,4 @@ _CONFIG = (
 def _config(options: argparse.Namespace) -> dict[str, Any]:
     """What the trained weights depend on besides data and seed; a folder's name does not count."""
     config = {name: getattr(options, name) for name in _CONFIG}
-    weights = Path(base_name(options.base)) / "model.safetensors"
-    config["base"] = file_sha256(weights) if weights.is_file() else options.base
-    return config
-
-
-def _base(base: str) -> dict[str, Any]:
-    folder = Path(base_name(base))
-    weights = folder / "model.safetensors"
-    name = base if not folder.is_dir() else folder.name
-    if base == "auto":
-        name = "sentence-transformers/all-MiniLM-L6-v2"
-    return {"name": name, "sha256": file_sha256(weights) if weights.is_file() else ""}
-
-
-def _public_command(arguments: Sequence[str]) -> str:
-    """The command with absolute paths cut to their last name: where a folder lay says nothing."""
-    shown = [Path(a).name if a.startswith("/") else a for a in arguments]
-    return shlex.join(["scripts/train_encoder", *shown])
+    return config | {"base": base_record(options.base)}

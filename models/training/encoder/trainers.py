@@ -94,6 +94,20 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
             self._run.report(state.global_step, **{name: float(v) for name, v in shown.items()})
 
 
+class ExactTrainer(Trainer):  # type: ignore[misc]
+    """A `Trainer` that resumes with every weight.
+
+    transformers 5.5 saves a BERT's LayerNorms as `gamma` and `beta`, and on resuming looks for
+    `weight` and `bias`: it leaves them as they were, and says nothing. `from_pretrained` knows
+    both names.
+    """
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        network = self.model if model is None else model
+        saved = type(network).from_pretrained(resume_from_checkpoint, dtype=torch.float32)
+        network.load_state_dict(saved.state_dict())
+
+
 def train(trainer: Trainer, run: Run) -> bool:
     """Train to the end, or until the run is told to stop; from its last state if there is one.
 

@@ -1,0 +1,88 @@
+"""Model folders that a training reads and writes: bases by name, and whole folders put in place."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.checkpoint import MANIFEST_NAME, DataSource, Manifest, file_sha256, write_manifest
+from models.runtimes.torch_bert import PACKAGED_BASE_ID, resolve_base
+
+WEIGHTS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+
+
+def base_name(base: str) -> str:
+    """The folder of a base that is on this machine, else the hub id as it was given."""
+    if base in ("auto", PACKAGED_BASE_ID) or Path(base).is_dir():
+        return str(resolve_base(base))
+    return base
+
+
+def base_record(base: str) -> dict[str, Any]:
+    """What a manifest says of the base: its name, and the hash of its weights where they are."""
+    folder = Path(base_name(base))
+    name = PACKAGED_BASE_ID if base == "auto" else Path(base).name if folder.is_dir() else base
+    weights = folder / WEIGHTS
+    return {"name": name, **({"sha256": file_sha256(weights)} if weights.is_file() else {})}
+
+
+def public_command(program: str, arguments: Sequence[str]) -> str:
+    """The command with absolute paths cut to their last name: where a folder lay says nothing."""
+    shown = [Path(a).name if a.startswith("/") else a for a in map(str, arguments)]
+    return shlex.join([program, *shown])
+
+
+def refuse_to_replace(out: Path) -> None:
+    """Raise ValueError if `out` holds something that is not a model folder."""
+    if out.exists() and not (out / MANIFEST_NAME).is_file():
+        raise ValueError(f"--out: {out} exists and is no model folder")
+
+
+def write_model(
+    out: Path,
+    write: Callable[[Path], None],
+    *,
+    base: str,
+    name: str,
+    kind: str,
+    command: str,
+    data: Sequence[DataSource],
+    metrics: Mapping[str, Any],
+) -> Manifest:
+    """Have `write` fill a folder, give it the base's tokenizer and a manifest, and put it at `out`.
+
+    Whoever reads `out` meanwhile finds the old folder or the new one, never half of one.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        write(fresh)
+        tokenizer = Path(base_name(base)) / TOKENIZER
+        if tokenizer.is_file():  # the same ids as before, to the byte
+            shutil.copyfile(tokenizer, fresh / TOKENIZER)
+        fresh.chmod(0o755)
+        for path in fresh.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors writes 0600
+        manifest = write_manifest(
+            fresh,
+            name=name,
+            kind=kind,
+            command=command,
+            data=data,
+            metrics=metrics,
+            base=base_record(base),
+        )
+        old = fresh.with_name(f"{fresh.name}.old")
+        if out.exists():
+            out.rename(old)
+        fresh.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return manifest
