@@ -1,0 +1,114 @@
+"""Training rows: drawn from conversations or read from files, in an order that can be resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.training.encoder.files import BadFile, TextRow, classes_of, read_text_rows, scores_of
+from models.training.encoder.objectives import conversation_rows, file_rows
+from models.training.encoder.pairs import Drawer, held_out_pairs, read_conversations
+
+
+def test_batches_are_repeatable_and_hold_no_false_negatives(
+    public_data: Path, own_data: Path
+) -> None:
+    training, _, _ = read_conversations(public_data, own_data)
+    one, other = (Drawer(training, 5, hard=2, paraphrases=0.5) for _ in range(2))
+    assert other.batch(3, 16) == one.batch(3, 16)
+    assert one.batch(4, 16) != one.batch(3, 16)
+    for number in range(10):
+        rows = one.batch(number, 16)
+        assert len(rows) == 16
+        for texts in ([r.unit for r in rows], [r.positive for r in rows]):
+            assert len(set(texts)) == 16
+        assert all(len(row.hard) == 2 and row.unrelated for row in rows)
+
+
+def test_no_conversation_is_on_both_sides(public_data: Path, own_data: Path) -> None:
+    training, held, bank = read_conversations(public_data, own_data)
+    units = [{pair.unit for pair in part.pairs()} for part in (training, held)]
+    assert units[0]
+    assert units[1]
+    assert not units[0] & units[1]
+    assert len(bank) == 40
+    pairs = held_out_pairs(held, training, 30)
+    responses = [pair.response for pair in pairs]
+    learned = {pair.response for pair in training.pairs()}
+    assert len(set(responses)) == len(responses) > 5
+    assert not learned & set(responses)
+    assert len({pair.source for pair in pairs}) > 1
+    assert held_out_pairs(held, training, 30) == pairs
+
+
+def test_conversations_make_rows_for_every_objective(public_data: Path, own_data: Path) -> None:
+    training, _, _ = read_conversations(public_data, own_data)
+    drawer = Drawer(training, 5, hard=1)
+    classes = conversation_rows("softmax", drawer, 5)
+    table = classes.table(4, 8)
+    assert set(table["label"]) == {0, 1, 2}
+    assert len(classes.classes) == 3
+    scores = conversation_rows("cosine", drawer, 5).table(4, 8)
+    assert set(scores["label"]) == {0.0, 0.3, 1.0}
+    triplets = conversation_rows("triplet", drawer, 5)
+    assert triplets.columns == ("anchor", "positive", "negative")
+    hard = conversation_rows("negatives", Drawer(training, 5, hard=3), 5)
+    assert len(hard.columns) == len(hard.full(0, 4)) == 5
+
+
+def test_a_batch_larger_than_the_data_is_refused(own_data: Path) -> None:
+    training, _, _ = read_conversations(None, own_data)
+    with pytest.raises(ValueError, match="more than the data holds"):
+        conversation_rows("negatives", Drawer(training, 5), 5).table(1, 400)
+
+
+def test_file_rows_come_once_a_pass_and_can_be_taken_up_again() -> None:
+    rows = [TextRow(f"a{i % 7}", f"b{i}") for i in range(20)]
+    stream = file_rows("negatives", rows, seed=3)
+    batches = [stream.batch(number, 4) for number in range(15)]
+    for batch in batches:
+        assert len({row[0] for row in batch}) == 4  # what is said twice waits
+    seen = [row for batch in batches for row in batch]
+    assert set(seen) == {(row.first, row.second) for row in rows}
+    again = file_rows("negatives", rows, seed=3)
+    assert again.batch(9, 4) == batches[9]
+    assert file_rows("negatives", rows, seed=4).batch(0, 4) != batches[0]
+
+
+def test_tables_are_read_with_and_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text('he said "hi\tshe did\tyes\nno\tmaybe\t-\nx\ty\tno\n')
+    rows = read_text_rows(path, ("first", "second", "label"))
+    assert rows == [TextRow('he said "hi', "she did", label="yes"), TextRow("x", "y", label="no")]
+    assert classes_of(rows) == ["no", "yes"]
+    named = tmp_path / "b.csv"
+    named.write_text('score,sentence2,sentence1\n4,"b, c",a\n')
+    rows = read_text_rows(named, ("first", "second", "label"))
+    assert rows == [TextRow("a", "b, c", label="4")]
+    assert scores_of(rows, 5.0) == [0.8]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"first": "a", "second": " ", "label": 1}\n', "bad.jsonl:1: no second text"),
+        ("[1]\n", "bad.jsonl:1: not an object"),
+        ("{oops\n", "bad.jsonl:1: not JSON"),
+        ("", "holds no rows"),
+    ],
+)
+def test_bad_files_name_the_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(text)
+    with pytest.raises(BadFile, match=message):
+        read_text_rows(path, ("first", "second", "label"))
+
+
+def test_labels_that_do_not_suit_are_refused() -> None:
+    with pytest.raises(BadFile, match="1 classes"):
+        classes_of([TextRow("a", "b", label="x")])
+    with pytest.raises(BadFile, match="above the highest"):
+        scores_of([TextRow("a", "b", label="5")], 1.0)
+    with pytest.raises(BadFile, match="is no score"):
+        scores_of([TextRow("a", "b", label="good")], 1.0)
