@@ -2,8 +2,9 @@
 
 A person and every conversation of theirs, and every person who judged one of those, form one
 component (connected components of the graph that examples draw between conversations and raters),
-and a component goes to one part as a whole. Where it goes follows from hashes of its raters' ids alone
-(of a conversation's where an example names no rater), so a dataset that grows keeps its assignment.
+and a component goes to one part as a whole. Where it goes follows from hashes of its raters' ids
+alone (of a conversation's where an example names no rater), so a dataset that grows keeps its
+assignment.
 
 The parts are laid out over [0, 1) in the order given, train first, and of several hashes the
 smallest decides. When two components grow together, the new one can thus only move towards
