@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,61 +11,17 @@ import torch
 
 from models.checkpoint import load_manifest, verify
 from models.training.examples import Example, write_examples
-from models.training.generator.states import load_state
-from models.training.record import read_metrics
-from tests.models.training.generator.talk import ROOT, TINY_OPTIONS
-
-SCRIPT = ROOT / "scripts" / "train_generator"
-PATIENCE = 300.0  # seconds, on a busy machine
-
-
-def start(*words: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    out = process.communicate(timeout=PATIENCE)[0]
-    assert process.returncode == 0, out
-    return out
-
-
-def run(*words: object) -> str:
-    return finish(start(*words))
-
-
-def wait_for_step(folder: Path, step: int, process: subprocess.Popen[str]) -> None:
-    """Until the run has gone that far and saved something."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        rows = read_metrics(folder)
-        if rows and rows[-1]["step"] >= step and list(folder.glob("state-*.json")):
-            return
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
-    raise AssertionError("the run does not come to its steps")
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    state = load_state(folder)
-    assert state is not None
-    model: dict[str, torch.Tensor] = state["model"]
-    return model
-
-
-def losses(folder: Path) -> dict[int, float]:
-    """The loss of each step; a step that was done again after a kill counts as it was then."""
-    return {int(row["step"]): row["loss"] for row in read_metrics(folder) if "loss" in row}
-
-
-def training(public: Path, folder: Path, *more: object) -> Sequence[object]:
-    every_step = ("--tell-seconds", 0, "--save-seconds", 0)
-    return ("--data", public, "--run", folder, *TINY_OPTIONS, *every_step, *more)
+from tests.models.training.generator.command import (
+    PATIENCE,
+    finish,
+    losses,
+    run,
+    start,
+    training,
+    wait_for_step,
+    weights,
+)
+from tests.models.training.generator.talk import TINY_OPTIONS
 
 
 @pytest.mark.slow
@@ -84,7 +35,8 @@ def test_a_stopped_and_a_killed_run_end_as_the_uninterrupted_one(
     killed = start(*training(public, folder, *long))
     wait_for_step(folder, 8, killed)
     killed.send_signal(signal.SIGKILL)
-    assert killed.wait(PATIENCE) == -signal.SIGKILL
+    killed.communicate(timeout=PATIENCE)
+    assert killed.returncode == -signal.SIGKILL
     # The newest state is torn, as by a disk that lost its last writes.
     newest = max(folder.glob("state-*.pt"))
     newest.write_bytes(newest.read_bytes()[:-100])
