@@ -17,8 +17,9 @@ from models.training.reranker.frozen import HeadOverVectors, PairVectors
 from models.training.reranker.placing import head_of, same_bert
 from models.training.reranker.reactions import retrain_head
 
-PROPENSITY_MIN = 0.1
-"""Clips inverse propensities at 10, so that a few explored replies do not decide everything."""
+WEIGHT_MAX = 3.0
+"""Clips inverse propensities: unclipped, one reply in ten that was explored would outweigh the
+other nine, and two thirds of what was said would be as good as unsaid."""
 _SOURCE = DataSource("reactions of simulated people", "made by scripts/simulate")
 
 
@@ -38,7 +39,7 @@ def examples_of(judged: Iterable[Impression], names: Mapping[str, str]) -> list[
                 label=float(impression.reaction.weight > 0),
                 conversation=impression.reply.conversation_id,
                 rater=names[impression.user_id],
-                weight=1.0 / max(PROPENSITY_MIN, chosen.propensity),
+                weight=min(WEIGHT_MAX, 1.0 / max(1e-9, chosen.propensity)),
                 facts=impression.facts,
             )
         )

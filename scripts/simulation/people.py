@@ -19,7 +19,7 @@ import numpy as np
 from app.domain import ReactionKind
 from scripts.simulation.traits import NAMES, SUBJECTS, Array, scale_of, subject_of, traits_of
 
-_SHARED = 1.5  # deviation, over the bank's replies, of what all people like alike, in logits
+_SHARED = 2.0  # deviation, over the bank's replies, of what all people like alike, in logits
 _OWN = 0.8  # of what one person likes besides
 _INTERCEPT = -0.2
 _HEARD_BEFORE = 0.8  # logits for each doubling of how often the reply was heard

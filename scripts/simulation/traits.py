@@ -10,6 +10,7 @@ import math
 import re
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,7 @@ def traits_of(reply: str, message: str) -> Array:
     )
 
 
+@lru_cache(maxsize=20_000)
 def subject_of(text: str) -> Array:
     """(SUBJECTS,) what a text is about: its hashed runs of letters, projected at random."""
     total = np.zeros(SUBJECTS)
@@ -95,7 +97,9 @@ def subject_of(text: str) -> Array:
         for start in range(len(padded) - 3):
             total += _PROJECTION[zlib.crc32(padded[start : start + 4].encode()) % _BUCKETS]
     norm = float(np.linalg.norm(total))
-    return total / norm if norm else total
+    subject = total / norm if norm else total
+    subject.flags.writeable = False  # the cache hands the same one to everybody
+    return subject
 
 
 def scale_of(rows: Sequence[Array]) -> tuple[Array, Array]:
