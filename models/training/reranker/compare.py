@@ -211,4 +211,13 @@ def training_facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-_FACTS = ("family", "layers", "teacher", "max_tokens", "pairs", "base", "seconds")
+_FACTS = (
+    "family",
+    "layers",
+    "teacher",
+    "teacher_version",
+    "max_tokens",
+    "pairs",
+    "base",
+    "seconds",
+)

@@ -20,9 +20,10 @@ from models.training.reranker.floor import BigramNaiveBayes, EncoderCosine, Resp
 from models.training.reranker.pairs import common_subset, data_files
 from models.training.reranker.scorer import PairScorer
 from models.training.reranker.targets import BASELINE, FLOOR
-from models.training.reranker.trials import OVERALL, Trial, as_examples, load_trials
+from models.training.reranker.trials import Trial, as_examples, load_trials
 
-_EVERY_HEAD = ("accentor", "offensive", *OVERALL)
+# What is no probability of any label speaks for how a reply is liked, and is no head's calibration.
+_SIMPLE_HEADS = ("upvote",)
 
 
 class Refused(Exception):
@@ -104,11 +105,15 @@ def _baselines(data: Path, base: str, pairs: int) -> list[Subject]:
         return common_subset(data, pairs, sources=("accentor",)).train["accentor"]
 
     def naive_bayes(examples: Callable[[], list[Example]]) -> Callable[[], PairScorer]:
-        return lambda: BigramNaiveBayes("accentor").fit(examples())
+        def fitted() -> PairScorer:
+            dev = as_examples(load_accentor(data, "dev"))
+            return BigramNaiveBayes("accentor").fit(examples()).calibrate(dev)
+
+        return fitted
 
     def cosine() -> PairScorer:
         weights = sum(p.numel() for p in load_bert(str(encoder_folder)).parameters())
-        return EncoderCosine(Encoder.load(base, device="cpu", dtype="fp32"), _EVERY_HEAD, weights)
+        return EncoderCosine(Encoder.load(base, device="cpu", dtype="fp32"), _SIMPLE_HEADS, weights)
 
     return [
         Subject(
@@ -121,6 +126,6 @@ def _baselines(data: Path, base: str, pairs: int) -> list[Subject]:
             title="candidate only, common subset",
             about=floor,
         ),
-        Subject("response length", "1", lambda: ResponseLength(_EVERY_HEAD), about=simple),
+        Subject("response length", "1", lambda: ResponseLength(_SIMPLE_HEADS), about=simple),
         Subject("encoder cosine", encoder_file, cosine, about=simple),
     ]

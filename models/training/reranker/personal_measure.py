@@ -28,7 +28,7 @@ from models.training.reranker.personal import (
     base_features,
     features,
 )
-from models.training.reranker.personal_model import Pairs, fit
+from models.training.reranker.personal_model import STEPS, Pairs, fit
 
 Floats = NDArray[np.float64]
 Pull = Callable[[Past, Candidates], Floats]
@@ -74,12 +74,13 @@ def measure(
     pull: Pull | None = None,
     leave_out: str = "",
     seed: int = 7,
+    steps: int = STEPS,
     tell: Callable[[], None] = lambda: None,
 ) -> Measured | None:
     """Cross-fitted results of every model on all pairs; None where there are too few to learn.
 
-    pull: the serving bias. leave_out: the mark of replies whose pairs are told apart. `tell` is
-    called after each rater and each model: whoever wants to stop may raise there.
+    pull: the serving bias. leave_out: the mark of replies whose pairs are told apart. steps: of
+    learning. tell: called after each rater and each model; whoever wants to stop may raise there.
     """
     strangers = _strangers(raters, seed)
     parts, folds = [], []
@@ -103,7 +104,7 @@ def measure(
         STRANGER: np.concatenate([whole["base"], whole["stranger"]], axis=2),
     }
     for name, rows in inputs.items():
-        right[name] = _right(_cross_fitted(rows, owners, fold, seed, tell))
+        right[name] = _right(_cross_fitted(rows, owners, fold, seed, steps, tell))
     return Measured(right, owners, whole["past"], whole["left_out"])
 
 
@@ -190,13 +191,15 @@ def _cross_fitted(
     owners: NDArray[np.int64],
     fold: NDArray[np.int64],
     seed: int,
+    steps: int,
     tell: Callable[[], None],
 ) -> Floats:
     """Scores (k, 2) of rows (k, 2, f), each by a model that never met its rater."""
     scores = np.zeros(rows.shape[:2])
     for number in sorted(set(fold.tolist())):
         held = fold == number
-        model = fit(Pairs(rows[~held, 0], rows[~held, 1], owners[~held]), seed=seed + number)
+        pairs = Pairs(rows[~held, 0], rows[~held, 1], owners[~held])
+        model = fit(pairs, seed=seed + number, steps=steps)
         scores[held, 0] = model.scores(rows[held, 0])
         scores[held, 1] = model.scores(rows[held, 1])
         tell()

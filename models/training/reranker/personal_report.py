@@ -1,4 +1,4 @@
-"""Personalization as people read it: a table a source, and accuracy over the number of reactions."""
+"""Personalization as people read it: a table, and accuracy over how many reactions were known."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ Found = Mapping[str, Any]
 """By source, by moment: what `personal_measure.summary` gave, or None where there were too few."""
 MODELS = (ALONE, SERVED, WITHOUT, WITH, STRANGER)
 LEGEND = """\
-Pair accuracy within a rater, over pairs of replies that the rater did not like alike; 95 % bootstrap
-intervals over raters. **score alone**: the reranker's overall score. **score and serving bias**:
-with what serving adds for a person's reactions (`app/dialog/personalize.py`: likeness to liked and
-disliked replies, at most ±0.08, nothing learned). **without**: a small model on the scores of all
-heads and the number of reactions so far, learned from other raters. **with the past**: the same
-model with features of the person's own past reactions beside them. **with a stranger's past**: the
-same again, learned and measured with the past of somebody else; what it gains is not taste. *one
-moment*: both replies of a pair are judged from what was known before the earlier one, as a slate's
-are; *own moment*: each from what was known when it came. Raters who are measured were never learned
-from. dialogue_eval: whole dialogs, a reply's score and vector being the mean over the bot's turns,
-its label the mean of the seven raw sliders; the degraded bot is easily told, so pairs without it are
-given too. Topical-Chat: single messages, ratings in five steps. Both sources' people rated what they
-were shown, not what they would have chosen."""
+Pair accuracy within a rater, over pairs of replies that the rater did not like alike; 95 %
+bootstrap intervals over raters. **score alone**: the reranker's overall score. **score and
+serving bias**: with what serving adds for a person's reactions (`app/dialog/personalize.py`:
+likeness to liked and disliked replies, at most ±0.08, nothing learned). **without**: a small
+model on the scores of all heads and the number of reactions so far, learned from other raters.
+**with the past**: the same model with features of the person's own past reactions beside them.
+**with a stranger's past**: the same again, learned and measured with the past of somebody else;
+what it gains is not taste. *one moment*: both replies of a pair are judged from what was known
+before the earlier one, as a slate's are; *own moment*: each from what was known when it came.
+Raters who are measured were never learned from. dialogue_eval: whole dialogs, a reply's score
+and vector being the mean over the bot's turns, its label the mean of the seven raw sliders; the
+degraded bot is easily told, so pairs without it are given too. Topical-Chat: single messages,
+ratings in five steps. Both sources' people rated what they were shown, not what they would have
+chosen."""
 
 
 def markdown(found: Found, model: str) -> str:

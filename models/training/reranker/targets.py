@@ -85,7 +85,7 @@ def _distilled(rows: Sequence[Row]) -> list[Claim]:
     by_name = {key: row for row in rows for key in (str(row["name"]), str(row.get("version")))}
     made = []
     for row in rows:
-        teacher = by_name.get(str(row.get("teacher")))
+        teacher = by_name.get(str(row.get("teacher_version") or row.get("teacher")))
         if teacher is None or teacher is row:
             continue
         text = f"{row['name']}: at least 97 % of its teacher at 1.6 times its speed or more"

@@ -50,6 +50,22 @@ def test_the_context_does_not_matter_and_unknown_words_say_nothing() -> None:
     assert scores[2, 0] == pytest.approx(1 / 3), "the prior: a third of what it saw was good"
 
 
+def test_it_is_less_sure_where_it_was_often_wrong() -> None:
+    floor = BigramNaiveBayes("accentor").fit([*GOOD, *BAD])
+    before = floor.score([GOOD[0], BAD[0]])[:, 0]
+    wrong_half = [*GOOD, *(replace(e, label=0.0) for e in GOOD[:2]), *BAD]
+    after = floor.calibrate(wrong_half).score([GOOD[0], BAD[0]])[:, 0]
+    assert 0.5 < after[0] < before[0]
+    assert before[1] < after[1] < 0.5
+    assert floor.score([]).shape == (0, 1)
+
+
+def test_a_word_said_twice_counts_once() -> None:
+    floor = BigramNaiveBayes("accentor").fit([*GOOD, *BAD])
+    twice, often = floor.score([example("thank you so " * n) for n in (2, 5)])[:, 0]
+    assert twice == often
+
+
 def test_other_heads_are_passed_over_and_both_classes_needed() -> None:
     stranger = replace(GOOD[0], head="offensive", response="zebra zebra")
     floor = BigramNaiveBayes("accentor").fit([*GOOD, *BAD, stranger])

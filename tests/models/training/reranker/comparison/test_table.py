@@ -58,7 +58,15 @@ ROWS = [
     FLOOR,
     model("teacher", 0.82, 100.0, layers=6, max_tokens=80),
     model("half", 0.81, 190.0, layers=3, teacher="teacher", max_tokens=80),
-    model("slow half", 0.70, 110.0, layers=3, teacher="v-teacher", max_tokens=64),
+    model(
+        "slow half",
+        0.70,
+        110.0,
+        layers=3,
+        teacher="its folder",
+        max_tokens=64,
+        teacher_version="v-teacher",
+    ),
     model("lstm", 0.78, 400.0, family="qa-lstm"),
 ]
 
