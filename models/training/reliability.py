@@ -31,6 +31,7 @@ _GOOD_FAITH = 2.0  # log-odds of good faith, before anything is known of a rater
 _AS_USUAL = 4.0  # judgements of the usual kind that are added to everybody's own
 _PRIOR = 1.0  # others' judgements that an item's base rate counts for
 _OFTEN = 4.0  # times the median number of judgements before diligence is damped
+_SLIGHT = 0.05  # bits: where nearly all judgements are alike, being like them is no sign
 _VARIED = 0.5  # share of the general entropy that a rater needs for full weight
 
 
@@ -101,13 +102,13 @@ def _judgements(
 def _solo_factors(raters: Mapping[str, _Rater], usual: float) -> dict[str, float]:
     """Entropy and rate: what can be said of a rater without the others' judgements."""
     often = _OFTEN * statistics.median(len(rater.items) for rater in raters.values())
-    general = max(1e-9, _entropy(usual))
+    wanted = _VARIED * _entropy(usual)
     factors = {}
     for name, rater in raters.items():
         count = len(rater.items)
         # As if a few judgements of the usual kind came first: three alike are no sign of anything.
         rate = (rater.rate * count + usual * _AS_USUAL) / (count + _AS_USUAL)
-        varied = min(1.0, _entropy(rate) / (general * _VARIED))
+        varied = min(1.0, (_entropy(rate) + _SLIGHT) / (wanted + _SLIGHT))
         factors[name] = varied * min(1.0, often / count)
     return factors
 

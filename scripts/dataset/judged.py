@@ -17,26 +17,19 @@ count their dialogs from 1.
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.domain import ReactionKind
-from models.training.examples import REACTION_HEADS, BadExample, Example, parse_example
+from models.training.examples import BadExample, Example, parse_example
 from models.training.judgements import RATING, ranks
+from scripts.dataset.labels import SAFETY, label_of, opinion_of, tap_labels
 from scripts.dataset.lines import BadRecord
 from scripts.dataset.texts import content_id, messages_of, name_of, needed, text_of, texts_of
 
 FORMATS = ("example", "reaction", "labelled", "preference", "ratings", "opinion")
-LIKED = frozenset({"love", "funny", "upvote"})
 _CONTEXT_TURNS = 5
-_WORDS = {"good": 1.0, "bad": 0.0, "yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
-_WORDS |= {"up": 1.0, "down": 0.0, "like": 1.0, "dislike": 0.0}
-_SAFETY = {"safe": 0.0, "unsafe": 1.0}
-_PRAISE = ("interesting", "fun", "consistent", "fluent", "topic")
-_BLAME = ("robotic", "repetitive")
 
 
 def detect(record: Mapping[str, Any]) -> str:
@@ -86,7 +79,7 @@ class Judged:
         except BadExample as error:
             raise BadRecord(str(error)) from None
         if form == "opinion":
-            self._opinions.append((_verdict(record), examples))
+            self._opinions.append((opinion_of(record), examples))
             return []
         return examples
 
@@ -109,18 +102,16 @@ class Judged:
         tap = str(record.get("reaction")).lower()
         if tap not in list(ReactionKind):
             raise BadRecord(f"reaction is {tap[:40]!r}, none of {', '.join(ReactionKind)}")
-        base = self._base(record, "upvote", float(tap in LIKED))
-        return [
-            replace(base, head=head, label=float(tap == head)) if head != "upvote" else base
-            for head in REACTION_HEADS
-        ]
+        base = self._base(record, "upvote", 0.0)
+        labels = tap_labels(tap).items()
+        return [replace(base, head=head, label=label) for head, label in labels]
 
     def _labelled(self, record: Mapping[str, Any]) -> list[Example]:
         value = record.get("label")
         word = value.strip().lower() if isinstance(value, str) else ""
-        if word in _SAFETY:
-            return [self._base(record, self.head or "offensive", _SAFETY[word])]
-        return [self._base(record, self.head or self.source, _label(value, word, self.scale))]
+        if word in SAFETY:
+            return [self._base(record, self.head or "offensive", SAFETY[word])]
+        return [self._base(record, self.head or self.source, label_of(value, self.scale))]
 
     def _preference(self, record: Mapping[str, Any]) -> list[Example]:
         if "chosen" in record:
@@ -218,35 +209,6 @@ class Judged:
         """Who judged: the first of these fields that says it; the same person in every file."""
         found = next((name for field in fields if (name := name_of(record.get(field)))), "")
         return f"{self.source}:{found}" if found else ""
-
-
-def _label(value: Any, word: str, scale: tuple[float, float]) -> float:
-    if word in _WORDS:
-        return _WORDS[word]
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise BadRecord(f"label is {str(value)[:40]!r}, no judgement that is known") from None
-    low, high = (0.0, 1.0) if isinstance(value, bool) else scale
-    if not low <= number <= high:
-        raise BadRecord(f"label must lie in [{low:g}, {high:g}], not {number:g} (see --scale)")
-    return (number - low) / (high - low)
-
-
-def _verdict(record: Mapping[str, Any]) -> float:
-    """What the user thought of the whole dialog; only the order within a source counts."""
-    try:
-        if "rating" in record:
-            value = float(record["rating"])
-        else:
-            scores = record["scores"].get("z scores", record["scores"])
-            praise = statistics.fmean(float(scores[name]) for name in _PRAISE)
-            value = praise - statistics.fmean(float(scores[name]) for name in _BLAME)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadRecord(f"rating or scores cannot be read: {error}") from None
-    if not math.isfinite(value):
-        raise BadRecord("rating or scores are no numbers")
-    return value
 
 
 def _turns(record: Mapping[str, Any]) -> tuple[list[str], list[str], list[Mapping[str, Any]]]:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.dataset.schema import FORMAT
+from scripts.dataset.schema import FORMAT, KINDS
 
 NAME = "manifest.json"
 _LOCK = ".lock"
@@ -130,13 +130,15 @@ def sweep(folder: Path, manifest: Manifest | None) -> int:
     """Delete what a crash left behind: half-written files and parts that nobody names."""
     named = {part.path for part in manifest.parts} if manifest else set()
     swept = 0
-    for path in [*folder.glob("*.tmp"), *folder.glob("*/day=*/*")]:
-        if path.name.endswith(".tmp") or path.relative_to(folder).as_posix() not in named:
+    parts = [path for kind in KINDS for path in folder.glob(f"{kind}/day=*/part-*.parquet*")]
+    for path in [*folder.glob(f"{NAME}.tmp"), *parts]:
+        if path.relative_to(folder).as_posix() not in named:
             path.unlink()
             swept += 1
-    for day in folder.glob("*/day=*"):
-        with contextlib.suppress(OSError):  # not empty
-            day.rmdir()
+    for kind in KINDS:
+        for day in folder.glob(f"{kind}/day=*"):
+            with contextlib.suppress(OSError):  # not empty
+                day.rmdir()
     return swept
 
 

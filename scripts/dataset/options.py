@@ -15,10 +15,18 @@ _PART = re.compile(r"[_-](train|dev|valid|validation|test)$")
 _SUFFIXES = (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 
 
-def add_common(parser: argparse.ArgumentParser, formats: Sequence[str], out: str) -> None:
-    """The options of every import."""
+def add_common(
+    parser: argparse.ArgumentParser, formats: Sequence[str], out: str, *, needed: bool = True
+) -> None:
+    """The options of every import; `needed`: at least one file."""
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help="JSON lines or CSV, also gzip")
+    add(
+        "files",
+        nargs="+" if needed else "*",
+        type=Path,
+        metavar="FILE",
+        help="JSON lines or CSV, also gzip",
+    )
     add("--out", type=Path, help=f"the file to write, gzip where it ends in .gz (default {out})")
     add("--format", choices=("auto", *formats), default="auto", help="of JSON lines (default auto)")
     add("--csv", action="store_true", help="the files are CSV (also told by their name)")

@@ -22,16 +22,17 @@ from app.store.export import open_body, open_comment
 from app.store.keystore import KeyRing
 from app.store.store import open_ring
 from app.telemetry import Metrics
-from models.training.examples import REACTION_HEADS, Example
+from models.training.examples import Example
 from scripts.dataset import manifest as manifests
 from scripts.dataset import schema
+from scripts.dataset.labels import LIKED as LIKED  # for whoever reads reactions
+from scripts.dataset.labels import tap_labels
 from scripts.dataset.manifest import DatasetError
 from scripts.dataset.parts import order
 from scripts.dataset.people import People
 
 SOURCE = "reactions"  # of examples that people of this service gave
 ELSEWHERE = "judged:"  # in front of the source's own name, for judgements made elsewhere
-LIKED = frozenset({"upvote", "love", "funny"})
 _CANNED = frozenset({Source.SAFETY, Source.FALLBACK})  # no model chose these
 _ROWS = 1_000  # of a file, in memory at once
 
@@ -186,19 +187,17 @@ def read_impressions(folder: Path, keys: KeyRing) -> Iterator[LoggedImpression]:
 def examples_of(row: Mapping[str, Any], impression: Impression) -> Iterator[Example]:
     """One reaction as examples: whether the reply was liked, and which of the six taps it was.
 
-    A person has one tap, so the one they gave says of each head whether it was theirs. The
-    alternatives of one turn are one group: they were judged beside each other.
+    The alternatives of one turn are one group: they were judged beside each other.
     """
     elsewhere = row["action"] == "judged"
     source = f"{ELSEWHERE}{impression.slate.versions.get('source', '')}" if elsewhere else SOURCE
-    for head in REACTION_HEADS:
-        positive = row["reaction"] in LIKED if head == "upvote" else row["reaction"] == head
+    for head, label in tap_labels(row["reaction"]).items():
         yield Example(
             source=source,
             head=head,
             context=impression.context,
             response=impression.reply.text,
-            label=float(positive),
+            label=label,
             group=impression.turn_id,
             conversation=impression.reply.conversation_id,
             rater=row["person"],

@@ -142,6 +142,12 @@ def test_the_six_heads_of_one_tap_are_one_judgement() -> None:
     assert weights([*rows, *others]) == weights(rows)
 
 
+def test_where_everybody_likes_everything_nobody_is_doubted() -> None:
+    rows = [example(f"p{i}", response_of(j), 1.0) for i in range(5) for j in range(50)]
+    assert min(weights(rows).values()) > 0.9
+    assert weights([example("one", "hi", 1.0)]) == {"one": 1.0}
+
+
 def test_unnamed_raters_and_empty_data() -> None:
     assert weights([]) == {}
     unnamed = [example("", "hi", 1.0)]

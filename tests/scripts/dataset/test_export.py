@@ -13,8 +13,9 @@ from app.domain import Feeling, Source
 from app.store.reactions import Judgement
 from app.store.store import Store
 from scripts.dataset import manifest as manifests
-from scripts.dataset.exporter import Wanted
+from scripts.dataset.exporter import Exporter
 from scripts.dataset.manifest import DatasetError
+from scripts.dataset.people import People
 from scripts.dataset.reader import Dataset, read_impressions, read_reactions
 from tests.scripts.dataset.talk import (
     DISLIKE,
@@ -230,16 +231,73 @@ def test_orphans_of_a_crash_are_swept(talker: Talker, out: Path, export: Any) ->
     day = next((out / "impressions").iterdir())
     (day / "part-00000099.parquet").write_bytes(b"half")
     (day / "part-00000098.parquet.tmp").write_bytes(b"half")
+    foreign = out / "others" / "day=1" / "part-1.parquet"
+    foreign.parent.mkdir(parents=True)
+    foreign.touch()
     assert export().swept == 2
     assert len(list(day.iterdir())) == 1
+    assert foreign.exists()
 
 
-def test_rows_are_bounded_and_a_stop_keeps_what_was_read(
-    talker: Talker, store: Store, out: Path, export: Any
+def test_rows_in_memory_are_bounded(
+    talker: Talker, out: Path, export: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("scripts.dataset.exporter._BATCH", 2)
     for i in range(7):
         talker.react(talker.say(f"q{i}", f"a{i}"))
     report = export(commit_rows=3)
     assert report.rows == {"events": 7, "impressions": 7, "feelings": 0}
+    assert report.parts == 8
+    assert all(part.rows <= 4 for part in manifests.load(out).parts)
     assert len(event_ids(out)) == len(set(event_ids(out))) == 14
-    assert Wanted().commit_rows > 3
+
+
+def test_a_stop_keeps_what_was_read(
+    talker: Talker, store: Store, out: Path, export: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.dataset.exporter._BATCH", 2)
+    for i in range(5):
+        talker.say(f"q{i}", f"a{i}")
+    out.mkdir()
+    exporter = Exporter(
+        store.export, People(store.ring), out, stopping=lambda: exporter.report.read >= 2
+    )
+    exporter.run()
+    assert exporter.report.stopped
+    assert len(event_ids(out)) == 2
+    assert not export().gaps
+    assert len(event_ids(out)) == len(set(event_ids(out))) == 5
+
+
+def test_what_cannot_be_joined_is_kept_as_an_event(
+    talker: Talker, store: Store, out: Path, export: Any, empty_redis: redis.Redis
+) -> None:
+    replies = [talker.say(f"q{i}", f"a{i}") for i in range(2)]
+    for reply in replies:
+        talker.react(reply)
+    tag = f"kindred:{{p{talker.user_id[1:3]}}}:"
+    empty_redis.delete(f"{tag}impression:{replies[0].reply_id}")
+    empty_redis.hset(f"{tag}impression:{replies[1].reply_id}", "body", b"\x01not what was sealed")
+    empty_redis.xadd(f"{tag}events", {"type": "of a newer release", "user": talker.user_id})
+    report = export()
+    assert (report.gone, report.unknown) == (4, 1)
+    assert [row["state"] for row in rows(out, "events")] == ["gone", "unreadable"]
+    assert [row["reaction"] for row in rows(out, "events")] == ["upvote", "upvote"]
+    dataset = Dataset(out, store.ring)
+    assert list(dataset.reactions()) == []
+    assert dataset.skipped == {"gone": 1, "unreadable": 1}
+
+
+def test_a_redis_that_lost_its_streams_is_noticed(
+    talker: Talker, store: Store, out: Path, export: Any, empty_redis: redis.Redis, clock: Clock
+) -> None:
+    talker.say("hello", "hi")
+    export()
+    empty_redis.delete(f"kindred:{{p{talker.user_id[1:3]}}}:events")
+    assert export().rewound == [int(talker.user_id[1:3], 16)]
+    clock.tick()
+    talker.say("again", "hi again")
+    report = export()
+    assert not report.rewound
+    assert report.rows["impressions"] == 1
+    assert len(event_ids(out)) == 2

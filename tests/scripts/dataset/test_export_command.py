@@ -10,17 +10,19 @@ import pytest
 import redis
 
 from app.settings import Settings
+from models.training.examples import read_examples
 from scripts.dataset.when import unix_seconds
 from tests.scripts.dataset.talk import Talker, event_ids, stream_ids
 
 ROOT = Path(__file__).parents[3]
-COMMAND = ROOT / "scripts" / "export_reactions"
 
 
-def run(settings: Settings | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    settings: Settings | None, *arguments: str, name: str = "export_reactions"
+) -> subprocess.CompletedProcess[str]:
     url = settings.redis_url if settings else "unix:///nowhere/redis.sock"
     return subprocess.run(
-        [sys.executable, str(COMMAND), *arguments],
+        [sys.executable, str(ROOT / "scripts" / name), *arguments],
         env={
             "PATH": "/usr/bin:/bin",
             "REDIS_URL": url,
@@ -57,6 +59,25 @@ def test_it_exports_what_is_new(
     assert "compacted 3 files to 2" in done.stdout
     assert "2 trimmed from the streams" in done.stdout
     assert len(event_ids(default)) == 3
+
+
+def test_the_dataset_is_opened_as_examples(
+    talker: Talker, settings: Settings, empty_redis: redis.Redis
+) -> None:
+    talker.react(talker.say("hello", "hi"))
+    folder, name = str(settings.var_dir / "dataset"), "import_reactions"
+    done = run(settings, "--dataset", folder, name=name)
+    assert (done.returncode, "holds no dataset" in done.stderr) == (1, True)
+    run(settings)
+    done = run(settings, "--dataset", folder, name=name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 people; 0 of them" in done.stdout
+    out = settings.var_dir / "imported" / "reactions" / "exported.jsonl.gz"
+    assert out.stat().st_mode & 0o777 == 0o600
+    examples = list(read_examples(out))
+    assert [(e.response, e.label) for e in examples if e.head == "upvote"] == [("hi", 1.0)]
+    assert run(settings, name=name).returncode == 2
+    assert run(settings, "x", "--dataset", folder, name=name).returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_nothing_in_and_strict_leave_no_file(tmp_path: Path) -> None:
 def test_help_and_wrong_values(name: str) -> None:
     assert "--format" in run(name, "--help").stdout
     assert "invalid choice" in run(name, "x", "--format", "xml", status=2).stderr
-    assert "required" in run(name, status=2).stderr
+    assert "FILE" in run(name, status=2).stderr
 
 
 def test_reactions_come_in_as_examples(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""The exported reactions opened as a file of examples, for trainers that take files.
+
+The file holds texts in clear, readable by its owner alone: delete it after the training, as a
+deleted key does not reach it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from app.errors import KindredError
+from models.training.examples import write_examples
+from models.training.reliability import weighed, weights
+from scripts.dataset.manifest import DatasetError
+from scripts.dataset.reader import Dataset, open_keys
+
+_DOUBTED = 0.5  # weight below which a rater is counted as one
+
+
+def run(folder: Path, out: Path, *, weigh: bool) -> int:
+    """Open, weigh and write; the exit status, 1 with one line where nothing was written."""
+    os.umask(0o077)
+    try:
+        dataset = Dataset(folder, open_keys())
+        examples = list(dataset.reactions())
+        if not examples:
+            print("nothing written: no reaction can be opened", file=sys.stderr)
+            return 1
+        if weigh:
+            by_rater = weights(examples)
+            examples = weighed(examples, by_rater)
+            doubted = sum(weight < _DOUBTED for weight in by_rater.values())
+            print(f"{len(by_rater)} people; {doubted} of them weigh less than {_DOUBTED}")
+        count = write_examples(out, examples)
+    except KindredError as error:
+        print(f"scripts/import_reactions: {error.detail}", file=sys.stderr)
+        return 1
+    except (DatasetError, OSError) as error:
+        print(f"scripts/import_reactions: {error}", file=sys.stderr)
+        return 1
+    for reason, skipped in sorted(dataset.skipped.items()):
+        print(f"  {skipped} rows skipped: {reason}")
+    print(f"written: {out}, {count} examples in clear text; delete it after the training")
+    return 0
