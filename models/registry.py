@@ -256,7 +256,7 @@ def _after(entry: Entry, event: Event) -> Entry:
         return replace(entry, state=state, share=100 if whole else event.share)
     if whole or entry.version != event.before:
         # Whatever was served beside it is not any more; what never was stays a candidate.
-        known = entry.share > 0 or entry.state is State.SERVING
+        known = entry.share > 0 or entry.version == event.before
         return replace(entry, state=State.RETIRED if known else entry.state, share=0)
     return replace(entry, state=State.SERVING, share=100 - event.share)
 

@@ -70,9 +70,10 @@ class Probes:
     def score(self, responses: int, deadline: float) -> None:
         """So many responses through the reranker."""
         served = self._rerankers.default
-        items = served.model.prepare(_TURNS, self._texts(_REPLIES, responses))
-        slate = [Asked(served, item) for item in items]
-        results = self._lanes.rerank.submit([slate], deadline).wait()[0].get()
+        with served.held() as model:
+            items = model.prepare(_TURNS, self._texts(_REPLIES, responses))
+            slate = [Asked(served, item) for item in items]
+            results = self._lanes.rerank.submit([slate], deadline).wait()[0].get()
         if not all(math.isfinite(result.serving) for result in results):
             raise ModelFailure("The reranker's canary gave no number")
 
@@ -81,9 +82,10 @@ class Probes:
         if self._generators is None or self._lanes.generate is None:
             return
         served = self._generators.default
-        context = served.model.encode_context(_TURNS, (), self._settings.context_tokens)
-        asked = Asked(served, GenerateItem(context, candidates, 0, new_tokens))
-        result = self._lanes.generate.submit([asked], deadline).wait()[0].get()
+        with served.held() as model:
+            context = model.encode_context(_TURNS, (), self._settings.context_tokens)
+            asked = Asked(served, GenerateItem(context, candidates, 0, new_tokens))
+            result = self._lanes.generate.submit([asked], deadline).wait()[0].get()
         if not all(math.isfinite(one.mean_logprob) for one in result.candidates):
             raise ModelFailure("The generator's canary gave no number")
 

@@ -120,13 +120,13 @@ class Swap:
 
     def _drop(self, kind: str, versions: Versions[Any], version: str) -> None:
         """Give a version to nobody any more, and wait until nobody holds it."""
-        leaving = [versions.drop(version)]
+        gone = versions.drop(version)
         end = self._clock() + _LEAVE_SECONDS
-        while leaving[0].users and self._clock() < end:
+        while gone.users and self._clock() < end:
             gevent.sleep(_LOOK_SECONDS)
-        versions.forget(leaving[0])
+        versions.forget(gone)
         # The last reference ends in the native thread: freeing a large model takes its time.
-        self._pool.call(list.clear, leaving)
+        self._pool.call(list.clear, gone.let_go())
         self._log.info("model_dropped", kind=kind, version=version)
 
     def _refuse(self, kind: str, version: str, error: BaseException, where: str) -> None:

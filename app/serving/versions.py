@@ -8,7 +8,7 @@ item goes through its batcher together with the model it is for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -33,17 +33,40 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass(eq=False, slots=True)
 class Served(Generic[Model]):
-    """One loaded version; `users` requests hold it."""
+    """One loaded version; `users` hold it."""
 
-    version: str
-    model: Model
-    users: int = 0
-    salt: bytes = b""
+    __slots__ = ("_model", "salt", "users", "version")
 
-    def __post_init__(self) -> None:
-        self.salt = blake2b(self.version.encode(), digest_size=_SALT_BYTES).digest()
+    def __init__(self, version: str, model: Model) -> None:
+        self.version = version
+        self.users = 0
+        self.salt = blake2b(version.encode(), digest_size=_SALT_BYTES).digest()
+        self._model: Model | None = model
+
+    @property
+    def model(self) -> Model:
+        """The model. Raises ModelFailure where it was let go."""
+        if self._model is None:
+            raise ModelFailure(f"Version {self.version} is not loaded any more")
+        return self._model
+
+    @contextmanager
+    def held(self) -> Iterator[Model]:
+        """Its model, which is not let go before the block ends."""
+        self.users += 1
+        try:
+            yield self.model
+        finally:
+            self.users -= 1
+
+    def let_go(self) -> list[Model]:
+        """Keep the model no longer, whoever may still know this version; returns it in a list.
+
+        A queue's leftovers name the version for a while after their answers were given.
+        """
+        model, self._model = self._model, None
+        return [] if model is None else [model]
 
 
 class Asked(NamedTuple):
@@ -149,14 +172,11 @@ class Fleet:
         found = {kind: versions.find(wanted.get(kind)) for kind, versions in self.kinds.items()}
         held = {kind: one or self.kinds[kind].default for kind, one in found.items()}
         granted = frozenset(kind for kind, one in found.items() if one and kind in wanted)
-        for one in held.values():
-            one.users += 1
-        try:
+        with ExitStack() as stack:
+            for one in held.values():
+                stack.enter_context(one.held())
             names = {kind: one.version for kind, one in held.items()}
             yield Held({**self.fixed, **names}, granted)
-        finally:
-            for one in held.values():
-                one.users -= 1
 
 
 def each_by_its_own(

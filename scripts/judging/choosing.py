@@ -83,8 +83,7 @@ def choices(
     Args:
         rewards: for each impression the reward model's P(liked) by candidate id.
     """
-    reward, propensity, target, expected, mean, unsupported = ([] for _ in range(6))
-    columns: tuple[list[float], ...] = (reward, propensity, target, expected, mean, unsupported)
+    rows: list[tuple[float, ...]] = []
     for one, results, q in zip(impressions, scores, rewards, strict=True):
         wanted = probabilities(one, results)
         logged = {c.candidate_id: c.propensity for c in one.candidates}
@@ -97,8 +96,8 @@ def choices(
             sum(share * q.get(name, 0.0) for name, share in wanted.items()),
             sum(share for name, share in wanted.items() if logged[name] <= 0.0),
         )
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
+        rows.append(row)
+    reward, propensity, target, expected, mean, unsupported = zip(*rows, strict=True)
     return Choices.of(
         reward=reward,
         propensity=propensity,

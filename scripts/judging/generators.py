@@ -93,8 +93,8 @@ def _measure(
         return statistic
 
     ours, theirs = (rate([one.bits(e) for e in rows]) for one in (candidate, serving))
-    found = [
+    first, second, gap = (
         interval(one, clusters, resamples=resamples, seed=seed)
         for one in (ours, theirs, lambda w: ours(w) - theirs(w))
-    ]
-    return Measure(name, *found, higher_is_better=False, decides=decides)
+    )
+    return Measure(name, first, second, gap, higher_is_better=False, decides=decides)

@@ -48,7 +48,7 @@ def from_file(path: Path, *, part: str) -> HeldOut:
         NothingHeldOut: there are none. BadExample: a line is no example.
     """
     examples = _part(list(read_examples(path)), part)
-    described = {"source": path.name, "sha256": file_sha256(path), "part": part}
+    described: dict[str, object] = {"source": path.name, "sha256": file_sha256(path), "part": part}
     return _held_out(examples, (), described)
 
 

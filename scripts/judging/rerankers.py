@@ -23,7 +23,7 @@ from models.training.reranker.measures import (
 )
 from scripts.judging.choosing import choices, mean_reward, score_slates, usable
 from scripts.judging.heldout import UPVOTE, HeldOut, cluster
-from scripts.judging.scoring import score
+from scripts.judging.scoring import Asked, score
 from scripts.judging.verdict import Measure
 
 LEADING = "auc"
@@ -67,7 +67,7 @@ def _on_reactions(
         {e.head for e in examples} & {UPVOTE, *candidate.heads} & {UPVOTE, *serving.heads}
     )
     places: dict[tuple[object, ...], int] = {}
-    asked = []
+    asked: list[Asked] = []
     for one in examples:
         key = (one.context, one.response, one.facts)
         if places.setdefault(key, len(places)) == len(asked):
@@ -96,11 +96,11 @@ def _of_head(
     weights = np.array([e.weight for e in rows])
 
     def measure(name: str, a: Statistic, b: Statistic, **more: bool) -> Measure:
-        found = [
+        first, second, gap = (
             interval(_weighted(one, weights), clusters, resamples=resamples, seed=seed)
             for one in (a, b, lambda w: a(w) - b(w))
-        ]
-        return Measure(name, *found, **more)
+        )
+        return Measure(name, first, second, gap, **more)
 
     auc = (auc_of(ours, labels), auc_of(theirs, labels))
     if head != UPVOTE:

@@ -139,6 +139,18 @@ def test_a_trial_that_another_took_the_place_of_is_not_returned_to(
     assert states(registry)[one] == (State.RETIRED, 0)
 
 
+def test_what_was_installed_is_retired_when_another_is_everybodys(
+    registry: Registry, tmp_path: Path
+) -> None:
+    base, one, two = registered(registry, tmp_path, "base", "one", "two")
+    registry.promoted(KIND, one, 100, who="me", before=base)
+    assert states(registry) == {
+        base: (State.RETIRED, 0),
+        one: (State.SERVING, 100),
+        two: (State.CANDIDATE, 0),
+    }
+
+
 def test_a_line_that_a_crash_cut_short_spoils_no_other(registry: Registry, tmp_path: Path) -> None:
     (one,) = registered(registry, tmp_path, "one")
     path = registry.root / KIND / "history.jsonl"

@@ -48,6 +48,9 @@ def test_what_is_dropped_still_answers_those_who_hold_it() -> None:
             assert later.versions["reranker"] == "v1"
     assert gone.users == 0
     versions.forget(gone)
+    assert [model.version for model in gone.let_go()] == ["v0"]
+    with pytest.raises(ModelFailure, match="not loaded any more"):
+        _ = gone.model
     versions.add(Model("v2"))
     assert versions.loaded == ("v1", "v2")
     with pytest.raises(ModelFailure):
