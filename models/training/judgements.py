@@ -71,6 +71,7 @@ class Judged:
     responses: tuple[str, ...]
     labels: tuple[float, ...]
     unit: str = ""
+    facts: tuple[str, ...] = ()
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:

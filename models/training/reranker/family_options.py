@@ -58,7 +58,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("data").add_argument
     add("--data", type=Path, help="folder with dialogs/ and reactions/: the common subset of it")
     add("--examples", type=Path, help="a file of examples instead, split by conversation and rater")
-    add("--pairs", type=_count, default=40_000, help="size of the common subset; 0: all")
+    add("--pairs", type=_count, default=40_000, help="size of the subset; 0: all judgements")
     add("--sources", default=",".join(SOURCES), help="those of the subset to learn from")
     add("--held-out", type=_positive, default=3000, help="pairs a source to measure on")
 

@@ -88,7 +88,7 @@ def score_judged(net: RerankNet, render: Renderer, rows: Sequence[Judged]) -> Sc
     labels: list[float] = []
     units: list[str] = []
     for row in rows:
-        items += render.items(row.context, row.responses)
+        items += render.items(row.context, row.responses, row.facts)
         labels += row.labels
         units += [row.unit] * len(row.responses)
     return Scored(score_items(net, items), torch.tensor(labels), tuple(units))

@@ -37,6 +37,7 @@ from models.training.reranker.asymmetric.evaluate import (
     score_judged,
     score_selection,
     selection_measures,
+    unit_auc,
     within_group_accuracy,
 )
 from models.training.reranker.asymmetric.trainer import HEADS
@@ -45,6 +46,8 @@ from models.training.selection import DialogSampler, ExchangeSampler
 # The offensive head was trained on one source and is unsure of itself on companion talk: sad
 # messages raise it. A larger penalty (0.5) lost a quarter of the right choices on the own bank.
 PENALTY = 0.1
+# Heads that speak against a response, whatever source they are of: no part of P(upvote).
+AGAINST = ("offensive", "meaningless", "downvote")
 LICENCES = {
     "self_dialogue": "BSD-3-Clause",
     "topical_chat": "CDLA-Sharing-1.0 (computed results unrestricted)",
@@ -62,7 +65,8 @@ class HeldOut:
     """What the shipped figures come from; nothing in it was trained on.
 
     `calibration[h]` fits the probabilities of a judged head, `test[h]` measures them. `arbiter`
-    are judgements of a source without a head: they choose the heads of P(upvote).
+    choose the heads of P(upvote): judgements of a source without a head, or people's reactions
+    that no head was fitted to. `second` are then measured beside them.
     """
 
     selection: Mapping[str, DialogSampler | ExchangeSampler]
@@ -71,6 +75,8 @@ class HeldOut:
     arbiter: Sequence[Judged]
     witness: Sequence[Judged] = ()
     lists: int = 100
+    arbiter_source: str = "ieval"
+    second: Sequence[Judged] = ()
 
 
 def export(
@@ -82,31 +88,39 @@ def export(
     base: str,
     command: str,
     training: Mapping[str, Any],
+    heads: Sequence[str] = HEADS,
+    data: Sequence[DataSource] = (),
     log: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Measure, calibrate and write `folder`; the metrics, which the manifest carries too."""
+    """Measure, calibrate and write `folder`; the metrics, which the manifest carries too.
+
+    `heads` name the network's outputs; `data` is named in the manifest beside the public sources.
+    """
     net.eval()
     metrics: dict[str, Any] = {"training": dict(training)}
-    calibration, measures = _calibrate(net, render, held_out, log)
+    calibration, measures = _calibrate(net, render, held_out, heads, log)
     metrics.update(measures)
-    upvote, agreement = _upvote(net, render, held_out, calibration, log)
+    upvote, agreement = _upvote(net, render, held_out, calibration, heads, log)
     metrics.update(agreement)
-    config = serving_config(net, calibration, upvote)
+    config = serving_config(net, calibration, upvote, heads)
     write_weights(net, folder, config, base)
-    write_card(folder, base, command, metrics)
+    write_card(folder, base, command, metrics, data)
     metrics["reload"] = verify_reload(net, render, held_out, folder, base)
     log(f"reload: {metrics['reload']}")
-    write_card(folder, base, command, metrics)
+    write_card(folder, base, command, metrics, data)
     return metrics
 
 
 def serving_config(
-    net: RerankNet, calibration: Mapping[str, Mapping[str, float]], upvote: Mapping[str, Any]
+    net: RerankNet,
+    calibration: Mapping[str, Mapping[str, float]],
+    upvote: Mapping[str, Any],
+    heads: Sequence[str] = HEADS,
 ) -> dict[str, Any]:
     """What `Reranker.load` needs beside the weights; the serving score is named here."""
     return {
         "format": 1,
-        "heads": list(HEADS),
+        "heads": list(heads),
         "join": net.bert.join,
         "max_context": MAX_CONTEXT,
         "max_response": MAX_RESPONSE,
@@ -119,15 +133,21 @@ def serving_config(
     }
 
 
-def write_card(folder: Path, base: str, command: str, metrics: Mapping[str, Any]) -> None:
-    """The manifest of an exported folder."""
+def write_card(
+    folder: Path,
+    base: str,
+    command: str,
+    metrics: Mapping[str, Any],
+    data: Sequence[DataSource] = (),
+) -> None:
+    """The manifest of an exported folder; `data` beside the public sources."""
     base_file = resolve_base(base) / "model.safetensors"
     write_manifest(
         folder,
         name="kindred-reranker",
         kind=KIND,
         command=command,
-        data=[DataSource(name, licence) for name, licence in LICENCES.items()],
+        data=[*(DataSource(name, licence) for name, licence in LICENCES.items()), *data],
         metrics=_rounded(metrics),
         base={
             "id": PACKAGED_BASE_ID if base == "auto" else base,
@@ -157,7 +177,11 @@ def spearman(a: Tensor, b: Tensor) -> float:
 
 
 def _calibrate(
-    net: RerankNet, render: Renderer, held_out: HeldOut, log: Callable[[str], None]
+    net: RerankNet,
+    render: Renderer,
+    held_out: HeldOut,
+    heads: Sequence[str],
+    log: Callable[[str], None],
 ) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
     selection: dict[str, Any] = {}
     fits, tests = [], []
@@ -174,7 +198,7 @@ def _calibrate(
     calibration["selection"], ece["selection"] = _fit(fit, test)
     report: dict[str, Any] = {"selection": selection, "ece": ece}
     for head, rows in held_out.calibration.items():
-        index = HEADS.index(head)
+        index = heads.index(head)
         fit_rows = score_judged(net, render, rows)
         test_rows = score_judged(net, render, held_out.test[head])
         pairs = [(s.logits[:, index], (s.labels)) for s in (fit_rows, test_rows)]
@@ -213,18 +237,25 @@ def _upvote(
     render: Renderer,
     held_out: HeldOut,
     calibration: Mapping[str, Mapping[str, float]],
+    heads: Sequence[str],
     log: Callable[[str], None],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The heads of P(upvote) with their bias, and the agreement of each mix with the arbiter."""
     truth = score_judged(net, render, held_out.arbiter)
-    heads = [head for head in HEADS if head != "offensive"]
-    weights, tried = choose_upvote(_calibrated(truth, calibration), truth, heads)
-    report: dict[str, Any] = {"arbiter": {"source": "ieval", "chosen": weights, "auc": tried}}
+    liked = [head for head in heads if not head.endswith(AGAINST)]
+    weights, tried = choose_upvote(_calibrated(truth, calibration, heads), truth, liked)
+    report: dict[str, Any] = {
+        "arbiter": {"source": held_out.arbiter_source, "chosen": weights, "auc": tried}
+    }
+    if held_out.second:
+        second = score_judged(net, render, held_out.second)
+        mixed = _mixed(_calibrated(second, calibration, heads), weights)
+        report["arbiter"]["ieval"] = unit_auc(mixed, second)
     if held_out.witness:
         witness = score_judged(net, render, held_out.witness)
-        logits = _calibrated(witness, calibration)
-        mixed = torch.stack([logits[h] * w for h, w in weights.items()]).sum(0)
-        shown = {h: auc(logits[h].tolist(), witness.labels.tolist()) for h in heads}
+        logits = _calibrated(witness, calibration, heads)
+        mixed = _mixed(logits, weights)
+        shown = {h: auc(logits[h].tolist(), witness.labels.tolist()) for h in liked}
         shown["upvote"] = auc(mixed.tolist(), witness.labels.tolist())
         report["topical_ratings_auc"] = shown
     # The mix is calibrated anew where selection is: own and public next turns at even odds.
@@ -234,22 +265,26 @@ def _upvote(
     ]
     stacked = torch.cat(pairs)
     fit = {
-        head: stacked[:, :, HEADS.index(head)] * calibration[head]["scale"]
+        head: stacked[:, :, heads.index(head)] * calibration[head]["scale"]
         + calibration[head]["shift"]
         for head in weights
     }
-    mixed = torch.stack([fit[h] * w for h, w in weights.items()]).sum(0)
+    mixed = _mixed(fit, weights)
     flat, labels = _as_pairs(mixed)
     scale, shift = platt(flat, labels, balanced(labels))
     log(f"upvote: {weights} agreement {tried}")
     return {"weights": {h: w * scale for h, w in weights.items()}, "bias": shift}, report
 
 
+def _mixed(logits: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    return torch.stack([logits[head] * weight for head, weight in weights.items()]).sum(0)
+
+
 def _calibrated(
-    scored: Scored, calibration: Mapping[str, Mapping[str, float]]
+    scored: Scored, calibration: Mapping[str, Mapping[str, float]], heads: Sequence[str]
 ) -> dict[str, Tensor]:
     return {
-        head: scored.logits[:, HEADS.index(head)] * c["scale"] + c["shift"]
+        head: scored.logits[:, heads.index(head)] * c["scale"] + c["shift"]
         for head, c in calibration.items()
     }
 

@@ -178,7 +178,7 @@ def start_head(
         mine: list[RerankItem] = []
         labels: list[float] = []
         for row in rng.sample(rows, min(per_head, len(rows))):
-            mine += render.items(row.context, row.responses)
+            mine += render.items(row.context, row.responses, row.facts)
             labels += row.labels
         marked[head] = (mine, labels)
         items += mine

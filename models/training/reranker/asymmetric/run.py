@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from models.checkpoint import DataSource
 from models.encoder import SAMPLE, Encoder, WordPiece
 from models.reranker import Renderer, RerankNet
 from models.runtimes.torch_bert import prepare_for, resolve_base
@@ -31,6 +32,7 @@ from models.training.judgements import (
 )
 from models.training.reranker.asymmetric.export import HeldOut, export
 from models.training.reranker.asymmetric.head_start import start_head
+from models.training.reranker.asymmetric.reacted import Reacted, read_reacted
 from models.training.reranker.asymmetric.trainer import (
     HEADS,
     Material,
@@ -108,7 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when the model has been written."""
     options = _parser().parse_args(argv)
     torch.set_num_threads(options.threads)
-    config = TrainConfig(minutes=options.minutes, seed=options.seed, base=options.base)
+    reacted = _reacted(options)
+    config = _config(options, reacted)
     sources = Sources(options.data, options.own, held_out=False)
     judged = {
         "accentor": load_accentor(options.data, "train"),
@@ -116,7 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "liking": _liking(options.data, held_out=False),
     }
     sources.add_near(Encoder.load(options.base, device="cpu", dtype="fp32"))
-    trainer = Trainer(config, Material(sources.draw, judged), options.run)
+    trust: dict[str, Sequence[float]] = {}
+    if reacted is not None:
+        judged.update(reacted.train)
+        trust.update(reacted.trust)
+    trainer = Trainer(config, Material(sources.draw, judged, trust), options.run)
     if trainer.resume():
         _log(f"resumed at step {trainer.step_number}, {trainer.elapsed / 60:.1f} minutes in")
     else:
@@ -134,19 +141,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     export(
         trainer.net,
         trainer.render,
-        held_out(options.data, options.own),
+        held_out(options.data, options.own, reacted),
         options.out,
         base=options.base,
         command=command,
         training=training,
+        heads=config.heads,
+        data=_private(reacted),
         log=_log,
     )
     _log(f"written: {options.out}")
     return 0
 
 
-def held_out(data: Path, own: Path) -> HeldOut:
-    """Everything that the shipped figures are measured on."""
+def _reacted(options: argparse.Namespace) -> Reacted | None:
+    """The reactions to learn from, if any; ends the process where they cannot be read."""
+    if options.reactions is None:
+        return None
+    try:
+        return read_reacted(options.reactions, options.seed)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"train_reranker: --reactions: {error}") from error
+
+
+def _config(options: argparse.Namespace, reacted: Reacted | None) -> TrainConfig:
+    config = TrainConfig(minutes=options.minutes, seed=options.seed, base=options.base)
+    if reacted is None:
+        return config
+    judged = {**config.judged, **reacted.per_step()}
+    return replace(config, heads=(*HEADS, *reacted.heads), judged=judged)
+
+
+def _private(reacted: Reacted | None) -> list[DataSource]:
+    found = {} if reacted is None else reacted.sources
+    return [DataSource(source, "private", rows=rows) for source, rows in found.items()]
+
+
+def held_out(data: Path, own: Path, reacted: Reacted | None = None) -> HeldOut:
+    """Everything that the shipped figures are measured on.
+
+    Where people's own reactions are enough, they choose the heads of P(upvote), and `ieval` is
+    measured beside them.
+    """
     sources = Sources(data, own, held_out=True)
     judged = {
         "accentor": ("dev", "test", load_accentor),
@@ -161,7 +197,18 @@ def held_out(data: Path, own: Path) -> HeldOut:
     units = {j.unit for j in _some(load_liking(data, "ieval"), 900)}
     arbiter = [j for j in load_liking(data, "ieval") if j.unit in units]
     ratings = [j for j in load_topical_ratings(data) if is_held_out(j.unit)]
-    return HeldOut(sources.samplers, calibration, test, arbiter, ratings)
+    found = HeldOut(sources.samplers, calibration, test, arbiter, ratings)
+    if reacted is None:
+        return found
+    found = replace(
+        found,
+        calibration={**calibration, **reacted.dev},
+        test={**test, **reacted.test},
+    )
+    own_arbiter = reacted.arbiter()
+    if not own_arbiter:
+        return found
+    return replace(found, arbiter=own_arbiter, arbiter_source="reactions", second=arbiter)
 
 
 def _head(
@@ -174,6 +221,8 @@ def _head(
     path = options.run / "head.pt"
     if path.exists():
         kept: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
+        if len(kept["out.bias"]) != len(config.heads):
+            raise SystemExit(f"train_reranker: {options.run}: holds a run with other heads")
         return kept
     closed = replace(config, gate=-1e4)
     net, quick = build_net(closed), build_net(closed)
@@ -187,7 +236,7 @@ def _head(
         quick,
         Renderer(WordPiece(resolve_base(config.base))),
         lambda rng, negatives: small.draw(rng, negatives, 0.0),
-        {HEADS.index(head): rows for head, rows in judged.items()},
+        {config.heads.index(head): rows for head, rows in judged.items()},
         lists=options.head_lists,
         per_head=options.head_lists // 6,
         steps=200,
@@ -218,11 +267,16 @@ def _log(line: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/train_reranker", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="scripts/train_reranker",
+        description=__doc__,
+        epilog="The others: --family cross-encoder, qa-lstm or bilstm, each with its own --help.",
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with dialogs/, reactions/")
     parser.add_argument(
         "--own", type=Path, default=Path("data"), help="folder with bank/, dialogs/"
     )
+    parser.add_argument("--reactions", type=Path, help="a file of examples: heads of reactions")
     parser.add_argument("--run", type=Path, default=Path("checkpoints/reranker"))
     parser.add_argument("--out", type=Path, default=Path("artifacts/reranker"))
     parser.add_argument("--init", type=Path, help="another run's state.pt to start from")

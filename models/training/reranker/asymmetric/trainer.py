@@ -49,16 +49,21 @@ class TrainConfig:
     judged: dict[str, int] = field(
         default_factory=lambda: {"accentor": 6, "offensive": 5, "liking": 4}
     )
+    heads: tuple[str, ...] = HEADS
     bce: float = 0.2
     save_every: float = 3.0
 
 
 @dataclass
 class Material:
-    """Where a step's examples come from."""
+    """Where a step's examples come from.
+
+    `trust[h]` are running sums of weights of the rows of head h, which are then drawn by them.
+    """
 
     draw: Callable[[random.Random, int, float], Selection]
     judged: Mapping[str, Sequence[Judged]]
+    trust: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def build_net(config: TrainConfig) -> RerankNet:
     ):
         for parameter in module.parameters():
             parameter.requires_grad_(False)
-    return RerankNet(bert, len(HEADS))
+    return RerankNet(bert, len(config.heads))
 
 
 class Trainer:
@@ -137,7 +142,7 @@ class Trainer:
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * schedule(progress, self.config.warmup)
         logits = self.net(RerankBatch.of(items), self.config.frozen)
-        losses = {HEADS[part.head]: self._loss(logits, part) for part in parts}
+        losses = {self.config.heads[part.head]: self._loss(logits, part) for part in parts}
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
@@ -174,11 +179,18 @@ class Trainer:
                 continue
             start = len(items)
             labels: list[float] = []
-            for judged in rng.sample(rows, min(count, len(rows))):
-                items += self.render.items(judged.context, judged.responses)
+            for judged in self._pick(rng, head, min(count, len(rows))):
+                items += self.render.items(judged.context, judged.responses, judged.facts)
                 labels += judged.labels
-            parts.append(Part(HEADS.index(head), start, len(items), 0, tuple(labels)))
+            place = self.config.heads.index(head)
+            parts.append(Part(place, start, len(items), 0, tuple(labels)))
         return items, parts
+
+    def _pick(self, rng: random.Random, head: str, count: int) -> list[Judged]:
+        rows, trust = self.material.judged[head], self.material.trust.get(head)
+        if trust is None:
+            return rng.sample(rows, count)
+        return rng.choices(rows, cum_weights=trust, k=count)
 
     def _loss(self, logits: Tensor, part: Part) -> Tensor:
         mine = logits[part.start : part.end, part.head]
@@ -201,6 +213,7 @@ class Trainer:
             "step": self.step_number,
             "elapsed": self.elapsed,
             "history": self.history,
+            "heads": list(self.config.heads),
         }
         half_written = self.folder / "state.pt.tmp"
         torch.save(state, half_written)
@@ -208,11 +221,16 @@ class Trainer:
         (self.folder / "config.json").write_text(json.dumps(asdict(self.config), indent=1))
 
     def resume(self) -> bool:
-        """Continue from the folder's last state, if there is one."""
+        """Continue from the folder's last state, if there is one.
+
+        Raises ValueError where that run had other heads.
+        """
         path = self.folder / "state.pt"
         if not path.exists():
             return False
         state = torch.load(path, weights_only=True)
+        if tuple(state.get("heads", HEADS)) != self.config.heads:
+            raise ValueError(f"{self.folder}: holds a run with other heads")
         self.load_trained(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step_number, self.elapsed = state["step"], state["elapsed"]
