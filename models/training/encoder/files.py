@@ -38,8 +38,10 @@ class TextRow:
     label: str = ""
 
 
-def read_text_rows(path: Path, wanted: Sequence[str]) -> list[TextRow]:
-    """The rows of a file that have all `wanted` fields (of `TextRow`).
+def read_text_rows(
+    path: Path, wanted: Sequence[str], optional: Sequence[str] = ()
+) -> list[TextRow]:
+    """The rows of a file that have all `wanted` fields (of `TextRow`), and `optional` ones if any.
 
     A list of turns as a text is joined by line breaks. Rows whose label is `-` are left out.
     Raises BadFile.
@@ -51,6 +53,7 @@ def read_text_rows(path: Path, wanted: Sequence[str]) -> list[TextRow]:
         if empty:
             known = ", ".join(_NAMES[empty[0]])
             raise BadFile(f"{path.name}:{number}: no {empty[0]} text (a column named {known})")
+        texts |= {name: _text(raw[name]) for name in optional if name in raw}
         if texts.get("label") != NO_LABEL:
             rows.append(TextRow(**texts))
     if not rows:

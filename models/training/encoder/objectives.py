@@ -94,7 +94,8 @@ def _negatives(draw: Draw) -> Row:
 
 
 def file_rows(objective: str, rows: Sequence[TextRow], seed: int, highest: float = 1.0) -> Rows:
-    """Rows of a file: shuffled anew in each pass; for `negatives` no batch holds a text twice."""
+    """Rows of a file: shuffled anew in each pass; for `negatives` no batch holds a text twice, and
+    a third text, where every row has one, is its hard negative."""
     classes: tuple[str, ...] = ()
     values: list[Row]
     if objective == "softmax":
@@ -105,9 +106,12 @@ def file_rows(objective: str, rows: Sequence[TextRow], seed: int, highest: float
         values = [(r.first, r.second, score) for r, score in zip(rows, scores, strict=True)]
     elif objective == "triplet":
         values = [(r.first, r.second, r.negative) for r in rows]
+    elif all(normalise(r.negative) for r in rows):
+        values = [(r.first, r.second, r.negative) for r in rows]
     else:
         values = [(r.first, r.second) for r in rows]
-    columns = {"triplet": ("anchor", "positive", "negative"), "negatives": ("anchor", "positive")}
+    named = ("anchor", "positive", "negative")[: len(values[0])]
+    columns = {"triplet": named, "negatives": named}
     clean = [tuple(normalise(v) if isinstance(v, str) else v for v in row) for row in values]
     stream = _Shuffled(clean, seed, distinct=objective == "negatives")
     return Rows(columns.get(objective, ("first", "second", "label")), stream.batch, classes)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets.utils import disable_progress_bars
+from numpy.typing import NDArray
 from transformers import logging as transformers_logging
 
 from models.checkpoint import DataSource
@@ -83,10 +85,37 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
     record.log(f"held out: {len(material.pairs)} pairs, {len(material.bank)} bank entries")
     with record.stoppable():
         network, steps = _train(options, record, material)
+    if network is not None:
+        try:
+            with record.stoppable():
+                before, after = _rankings(options, record, material, network)
+        except Stopped:
+            network = None  # its last state is the finished one: only the measuring is lost
     if network is None:
         record.log("stopped; the same command goes on from here")
         return Outcome.STOPPED
-    return _judge(options, record, material, network, steps, arguments)
+    return _judge(options, record, material, network, (before, after), steps, arguments)
+
+
+class Stopped(Exception):
+    """The run was told to stop while it measured."""
+
+
+def _rankings(
+    options: argparse.Namespace, record: Run, material: Material, network: Any
+) -> tuple[Mapping[str, measure.Ranking], Mapping[str, measure.Ranking]]:
+    """The rankings of the base and of the trained network. Raises Stopped."""
+
+    def rank(measured: Any) -> Mapping[str, measure.Ranking]:
+        def vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+            if record.stopping:
+                raise Stopped
+            return embed(measured, texts)
+
+        return measure.rankings(vectors, material.pairs, material.bank)
+
+    record.log("measuring the base and the trained encoder on what was held out")
+    return rank(open_network(options.base, options.max_tokens)), rank(network)
 
 
 def _train(options: argparse.Namespace, record: Run, material: Material) -> tuple[Any, int]:
@@ -104,7 +133,7 @@ def _train(options: argparse.Namespace, record: Run, material: Material) -> tupl
         record,
         steps=steps,
         batch=options.batch,
-        rate=options.rate or RATES[options.objective],
+        rate=_rate(options),
         seed=options.seed,
         save_minutes=options.save_minutes,
     )
@@ -131,13 +160,11 @@ def _judge(
     record: Run,
     material: Material,
     network: Any,
+    found: tuple[Mapping[str, measure.Ranking], Mapping[str, measure.Ranking]],
     steps: int,
     arguments: Sequence[str],
 ) -> Outcome:
-    record.log("measuring the base and the trained encoder on what was held out")
-    base = open_network(options.base, options.max_tokens)
-    before = measure.rankings(lambda texts: embed(base, texts), material.pairs, material.bank)
-    after = measure.rankings(lambda texts: embed(network, texts), material.pairs, material.bank)
+    before, after = found
     document, lines = measure.report(before, after)
     for line in lines:
         record.log(line)
@@ -146,7 +173,7 @@ def _judge(
         "objective": options.objective,
         "steps": steps,
         "rows": steps * options.batch,
-        "seconds": record.document["seconds"],
+        "minutes": round(record.document["seconds"] / 60.0, 1),  # with the measuring
         "held_out": document,
         "worse": reasons,
     }
@@ -189,7 +216,8 @@ def _material(options: argparse.Namespace) -> Material:
         )
         rows = conversation_rows(options.objective, drawer, options.seed)
     else:
-        texts = read_text_rows(options.data, FIELDS[options.objective])
+        optional = ("negative",) if options.objective == "negatives" else ()
+        texts = read_text_rows(options.data, FIELDS[options.objective], optional)
         rows = file_rows(options.objective, texts, options.seed, options.highest_score)
         sources = [DataSource(options.data.name, options.licence, rows=len(texts))]
     pairs = held_out_pairs(held, training, options.pool)
@@ -217,4 +245,8 @@ _CONFIG = (
 def _config(options: argparse.Namespace) -> dict[str, Any]:
     """What the trained weights depend on besides data and seed; a folder's name does not count."""
     config = {name: getattr(options, name) for name in _CONFIG}
-    return config | {"base": base_record(options.base)}
+    return config | {"base": base_record(options.base), "rate": _rate(options)}
+
+
+def _rate(options: argparse.Namespace) -> float:
+    return float(options.rate or RATES[options.objective])

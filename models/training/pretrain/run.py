@@ -84,14 +84,16 @@ def run(options: argparse.Namespace, typed: Sequence[str]) -> Outcome:
     )
     model = _open(options)
     training, held = _windows(options, model, dialogs)
-    record.log(f"{len(training)} windows of at most {options.max_tokens} tokens; {len(held)} kept")
-    before = _measure(options, model, held)
+    record.log(
+        f"{len(training)} windows of at most {options.max_tokens} tokens, {len(held)} held out"
+    )
     with record.stoppable():
+        before = _measure(options, model, held)
         done, steps = _train(options, record, model, training)
-    if not done:
+        after = _measure(options, model, held) if done else before
+    if record.stopping:
         record.log("stopped; the same command goes on from here")
         return Outcome.STOPPED
-    after = _measure(options, model, held)
     for name in before:
         record.log(f"held out, {name}: {before[name]:.4f} → {after[name]:.4f}")
     metrics = {
@@ -99,7 +101,7 @@ def run(options: argparse.Namespace, typed: Sequence[str]) -> Outcome:
         "whole_words": options.whole_words,
         "steps": steps,
         "windows": steps * options.batch,
-        "seconds": record.document["seconds"],
+        "minutes": round(record.document["seconds"] / 60.0, 1),  # with the measuring
         "parameters": sum(p.numel() for p in model.network.parameters()),
         "new_head": model.new_head,
         "held_out": {"before": before, "after": after},

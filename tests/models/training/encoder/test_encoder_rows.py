@@ -76,6 +76,18 @@ def test_file_rows_come_once_a_pass_and_can_be_taken_up_again() -> None:
     assert file_rows("negatives", rows, seed=4).batch(0, 4) != batches[0]
 
 
+def test_a_third_text_is_a_hard_negative_where_every_row_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    line = '{"query": "q%d", "answer": "a%d", "negative": "n%d"}\n'
+    path.write_text("".join(line % (n, n, n) for n in range(6)))
+    rows = read_text_rows(path, ("first", "second"), ("negative",))
+    hard = file_rows("negatives", rows, seed=3)
+    assert hard.columns == ("anchor", "positive", "negative")
+    assert set(hard.batch(0, 6)) == {(f"q{n}", f"a{n}", f"n{n}") for n in range(6)}
+    some = file_rows("negatives", [*rows, TextRow("q", "a")], seed=3)
+    assert some.columns == ("anchor", "positive")
+
+
 def test_tables_are_read_with_and_without_a_header(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text('he said "hi\tshe did\tyes\nno\tmaybe\t-\nx\ty\tno\n')
