@@ -28,6 +28,7 @@ from scripts.judging.verdict import Measure
 
 LEADING = "auc"
 _LEAST_CHOICES = 30  # logged choices, below which nothing is estimated from them
+_LEAST_EFFECTIVE = 30.0  # effective sample size, below which what is estimated decides nothing
 _CLIP = 20.0
 
 
@@ -137,7 +138,7 @@ def _on_choices(
     resamples: int,
     seed: int,
 ) -> Comparison:
-    """The upvote rate of what each would have shown: IPS, SNIPS, DR; DR decides."""
+    """The upvote rate of what each would have shown; of IPS, SNIPS and DR only DR may decide."""
     kept = usable(held.impressions, silence=silence)
     details: dict[str, Any] = {
         "choices": len(kept.impressions), "left_out": kept.left_out, "silence": silence
@@ -153,9 +154,16 @@ def _on_choices(
     rewards = [mean_reward(a, b) for a, b in zip(ours, theirs, strict=True)]
     first = choices(kept.impressions, ours, rewards)
     second = choices(kept.impressions, theirs, rewards)
-    measures, notes = [], []
+    measures: list[Measure] = []
+    notes: list[str] = []
     gap = difference(first, second, resamples=resamples, seed=seed)
     reports = [evaluate(one, resamples=resamples, seed=seed) for one in (first, second)]
+    supported = min(r.diagnostics.effective for r in reports) >= _LEAST_EFFECTIVE
+    if not supported:
+        notes.append(
+            f"Off-policy: an effective sample size below {_LEAST_EFFECTIVE:.0f} decides nothing; "
+            "the log explores too little, or too far from what this model would show."
+        )
     for name in ESTIMATORS:
         estimates = [report.estimates[name] for report in reports]
         measures.append(
@@ -164,7 +172,7 @@ def _on_choices(
                 _interval(estimates[0]),
                 _interval(estimates[1]),
                 _interval(gap[name]),
-                decides=name == "dr",
+                decides=supported and name == "dr",
             )
         )
     for who, report, one in zip(("candidate", "serving"), reports, (first, second), strict=True):

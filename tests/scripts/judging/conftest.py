@@ -52,8 +52,13 @@ def knowing() -> Fake:
 
 
 def mistaken() -> Fake:
-    """It has it the wrong way round: this one served while the log was written."""
-    return Fake("mistaken0000", dict(zip(KINDS, reversed(KINDS.values()), strict=True)))
+    """It has it the wrong way round, not very surely: it served while the log was written."""
+    return Fake("mistaken0000", dict(zip(KINDS, (0.5, 0.47, 0.44, 0.41), strict=True)))
+
+
+def certain() -> Fake:
+    """It has it the wrong way round and is sure of it: exploration hardly ever overrules it."""
+    return Fake("certain00000", dict(zip(KINDS, (0.9, 0.6, 0.3, 0.1), strict=True)))
 
 
 def impression(number: int, dice: random.Random, person: str, logger: Fake) -> LoggedImpression:
@@ -100,16 +105,16 @@ def judged(one: LoggedImpression) -> Example:
     )
 
 
-Log = Callable[[int], HeldOut]
+Log = Callable[..., HeldOut]
 
 
 @pytest.fixture(scope="session")
 def log() -> Log:
-    """What the mistaken one's service logged of so many people."""
+    """What a service logged of so many people; the mistaken one's, if no other is given."""
 
-    def make(people: int = PEOPLE) -> HeldOut:
+    def make(people: int = PEOPLE, logger: Fake | None = None) -> HeldOut:
         dice = random.Random(4)
-        logger = mistaken()
+        logger = logger or mistaken()
         impressions = [
             impression(number, dice, f"p{number % people}", logger)
             for number in range(people * EACH)

@@ -12,7 +12,7 @@ from models.contracts import RerankResult
 from models.training.reranker.measures import Interval
 from scripts.judging import choosing, rerankers
 from scripts.judging.verdict import Measure, Verdict, judge, markdown
-from tests.scripts.judging.conftest import EXPLORATION, KINDS, Log, knowing, mistaken
+from tests.scripts.judging.conftest import EXPLORATION, KINDS, Log, certain, knowing, mistaken
 
 
 def measure(comparison: rerankers.Comparison, name: str) -> Measure:
@@ -40,6 +40,7 @@ def test_the_one_that_knows_is_better_and_would_be_liked_as_often_as_it_would(lo
     rate = measure(found, "upvote rate (DR)")
     assert rate.candidate.low <= true_rate(biased) <= rate.candidate.high
     assert rate.difference.low > 0
+    assert rate.decides
     # What the log's own policy would do is what it did.
     liked = sum(e.label for e in held.examples) / len(held.examples)
     assert measure(found, "upvote rate (IPS)").serving.value == pytest.approx(liked)
@@ -63,6 +64,15 @@ def test_the_other_way_round_it_is_worse(log: Log) -> None:
     )  # fmt: skip
     assert "| auc | " in text
     assert "| accuracy * |" in text
+
+
+def test_where_the_log_hardly_explored_it_decides_nothing(log: Log) -> None:
+    held = log(60, certain())
+    found = rerankers.compare(knowing(), certain(), held, resamples=100)
+    assert found.details["off_policy"]["candidate"]["effective_sample_size"] < 30
+    assert not measure(found, "upvote rate (DR)").decides
+    assert any("decides nothing" in note for note in found.notes)
+    assert "off-policy" not in " ".join(judge(found.measures, 720, leading="auc").reasons)
 
 
 def test_the_same_model_is_not_worse_than_itself(log: Log) -> None:

@@ -1,0 +1,153 @@
+"""The whole way in the real service: gunicorn, real weights, people who write without a pause."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.checkpoint import write_manifest
+from models.reranker import CONFIG
+
+ROOT = Path(__file__).parents[3]
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+LINES = 4  # of each file of the bank
+
+
+def another_reranker(folder: Path) -> str:
+    """The shipped one with another penalty; its version."""
+    shutil.copytree(ROOT / "artifacts" / "reranker", folder)
+    base = json.loads((folder / "manifest.json").read_text())["base"]
+    (folder / "manifest.json").unlink()
+    config = json.loads((folder / CONFIG).read_text())
+    config["serving"]["penalty"] += 0.01
+    (folder / CONFIG).write_text(json.dumps(config))
+    made = write_manifest(folder, name="new", kind="reranker", command="a test", base=base)
+    return made.version
+
+
+class Service:
+    """scripts/serve on a port of its own, with a small bank."""
+
+    def __init__(self, folder: Path) -> None:
+        bank = folder / "data" / "bank"
+        bank.mkdir(parents=True)
+        for path in sorted((ROOT / "data" / "bank").glob("*.jsonl")):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:LINES]
+            (bank / path.name).write_text("".join(lines), encoding="utf-8")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("KINDRED", "REDIS"))}
+        self.environment = {
+            **kept,
+            "KINDRED_VAR_DIR": str(folder / "var"),
+            "KINDRED_DATA_DIR": str(folder / "data"),
+            "KINDRED_THREADS": "1",
+            "KINDRED_CHAT_DEADLINE_MS": "60000",
+            "KINDRED_GATHER_DEADLINE_MS": "30000",
+            "KINDRED_RANK_DEADLINE_MS": "30000",
+            "KINDRED_FINISH_DEADLINE_MS": "30000",
+        }
+        command = [sys.executable, "-m", "scripts.launch", "--port", self.url.rsplit(":", 1)[1]]
+        self.log = (folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=self.environment, stdout=self.log, stderr=self.log
+        )
+
+    def ask(self, path: str, body: dict[str, Any] | None = None, token: str = "") -> Any:
+        """The JSON answer; urllib's error where it is none of 200."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, headers=headers)
+        with DIRECT.open(request, timeout=90) as answer:
+            return json.loads(answer.read())
+
+    def loaded(self) -> list[str]:
+        """The versions of the reranker, everybody's first; empty while it is not ready."""
+        try:
+            return list(self.ask("/readyz")["checks"]["versions"]["reranker"])
+        except OSError:
+            return []
+
+    def wait(self, *versions: str, seconds: float = 180.0) -> None:
+        end = time.monotonic() + seconds
+        while not (now := self.loaded()) or (versions and tuple(now) != versions):
+            assert self.process.poll() is None
+            assert time.monotonic() < end, now
+            time.sleep(0.3)
+
+    def promote(self, *arguments: object) -> None:
+        command = [sys.executable, "scripts/promote", *map(str, arguments), "--kind", "reranker"]
+        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, timeout=120)
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        self.log.close()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    started = Service(tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.mark.slow
+def test_no_request_is_dropped_from_promotion_to_rollback(service: Service, tmp_path: Path) -> None:
+    new = another_reranker(tmp_path / "new")
+    service.wait()
+    (base,) = service.loaded()
+    replies: list[dict[str, Any]] = []
+    errors: list[str] = []
+    over = threading.Event()
+
+    def person(number: int) -> None:
+        token = service.ask("/v1/auth/guest", {})["token"]
+        turn = 0
+        while not over.is_set():
+            turn += 1
+            try:
+                body = {"message": f"i went for walk number {turn} in town {number}"}
+                replies.append(service.ask("/v1/chat", body, token))
+            except OSError as error:
+                errors.append(repr(error))
+
+    people = [threading.Thread(target=person, args=(number,)) for number in range(3)]
+    for one in people:
+        one.start()
+    try:
+        service.promote(tmp_path / "new", "--share", 100, "--force")
+        service.wait(new, base)
+        seen = len(replies)
+        while len(replies) < seen + 6:
+            time.sleep(0.1)
+        service.promote("--rollback")
+        service.wait(base)
+        seen = len(replies)
+        while len(replies) < seen + 6:
+            time.sleep(0.1)
+    finally:
+        over.set()
+        for one in people:
+            one.join(120)
+    assert errors == []
+    met = [reply["variants"].get("reranker-model") for reply in replies]
+    assert met[0] is None
+    assert new in met
+    assert met[-1] == base
+    service.promote(tmp_path / "new", "--share", 100, "--force")
+    service.wait(new, base)
