@@ -22,6 +22,8 @@ from scripts.simulation import report
 from scripts.simulation.rounds import Plan, Round, Stage, Stopped
 
 TABLE, FIGURES, PICTURE = "simulation.md", "simulation.json", "learning-simulation.svg"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+BEGIN, END = "<!-- simulation:begin -->", "<!-- simulation:end -->"
 _POLL_SECONDS = 0.5
 _END_SECONDS = 120.0  # a process that is to stop ends its person's talk and its Redis
 
@@ -179,19 +181,31 @@ def _report(record: Run, options: argparse.Namespace) -> int:
     table = report.markdown(results)
     write_atomically(options.run / TABLE, table)
     write_atomically(options.run / FIGURES, json.dumps(report.summary(results), indent=1) + "\n")
-    _draw(record, lambda path: report.draw(results, path), options)
+    pictures = [options.run / PICTURE]
+    if options.publish:
+        publish(DOCS / "simulation.md", table)
+        pictures.append(DOCS / "images" / PICTURE)
+    _draw(record, lambda path: report.draw(results, path), pictures)
     record.finish(report.metrics(results))
     print(table)
     return 0
 
 
-def _draw(record: Run, draw: Callable[[Path], None], options: argparse.Namespace) -> None:
-    paths = [options.run / PICTURE]
-    if options.publish:
-        paths.append(Path(__file__).resolve().parents[2] / "docs" / "images" / PICTURE)
+def _draw(record: Run, draw: Callable[[Path], None], paths: Sequence[Path]) -> None:
     try:
         for path in paths:
             draw(path)
             record.log(f"drew {path.name}")
     except ImportError:
         record.log("no picture: matplotlib is of requirements-train.txt")
+
+
+def publish(page: Path, table: str) -> None:
+    """Put the table between the marks of the page. Raises ValueError where it has none."""
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{page.name} has no place for the table ({BEGIN} … {END})")
+    picture = f"![Upvotes among reactions, round by round](images/{PICTURE})"
+    write_atomically(page, f"{before}{begin}\n{table}\n{picture}\n{end}{after}")

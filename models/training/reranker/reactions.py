@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from models.training.reranker.placing import (
 )
 
 FOLDS = 5
+_CHUNK = 256  # examples between two reports
 LEAST = 20
 """Labels of either kind that a head needs; fewer, and it is not fitted."""
 
@@ -71,6 +72,7 @@ def retrain_head(
     least: int = LEAST,
     seed: int = 7,
     sources: Sequence[DataSource] = (),
+    tell: Callable[[int], object] = bool,
 ) -> dict[str, Any]:
     """Write the model of `folder` with heads of these reactions to `out`; what was measured.
 
@@ -82,6 +84,7 @@ def retrain_head(
             propensity) count as they are, relative to one another.
         vectors: of the same folder, where they are at hand; else opened from `base`.
         sources: named in the manifest; else the examples' sources, as private.
+        tell: told how many more examples the network has read; what it raises ends the work.
 
     Raises:
         TooFewReactions: fewer than `least` liked or not liked.
@@ -95,7 +98,7 @@ def retrain_head(
     weights = load_file(folder / WEIGHTS)
     forget_reactions(config, weights)
     known = [example for example in known if example.head in enough]
-    pairs = _pairs(known, vectors or PairVectors.open(folder, base=base), config, weights)
+    pairs = _pairs(known, vectors or PairVectors.open(folder, base=base), config, weights, tell)
     heads = np.array([example.head for example in known])
     fitted = [_fit_head(head, known, heads == head, pairs, seed) for head in enough]
     moved = place(config, weights, fitted, pairs.hidden)
@@ -133,16 +136,21 @@ def _pairs(
     vectors: PairVectors,
     config: Mapping[str, Any],
     weights: Mapping[str, Tensor],
+    tell: Callable[[int], object],
 ) -> Pairs:
-    items = [
-        item for e in examples for item in vectors.render.items(e.context, [e.response], e.facts)
-    ]
-    whole, latest, reply = vectors.of(items)
-    head = head_from(weights)
-    with torch.no_grad():
-        logits = head.judge(whole, latest, reply)
-        hidden = hidden_of(head, whole, latest, reply)
-    upvote, before = config["serving"]["upvote"], torch.zeros(len(items))
+    head, parts = head_from(weights), []
+    for start in range(0, len(examples), _CHUNK):
+        chunk = examples[start : start + _CHUNK]
+        items = [
+            item for e in chunk for item in vectors.render.items(e.context, [e.response], e.facts)
+        ]
+        whole, latest, reply = vectors.of(items)
+        with torch.no_grad():
+            hidden = hidden_of(head, whole, latest, reply)
+            parts.append((head.judge(whole, latest, reply), hidden, reply))
+        tell(len(chunk))
+    logits, hidden, reply = (torch.cat(part) for part in zip(*parts, strict=True))
+    upvote, before = config["serving"]["upvote"], torch.zeros(len(examples))
     for i, name in enumerate(config["heads"]):
         calibration = config["calibration"][name]
         calibrated = logits[:, i] * calibration["scale"] + calibration["shift"]

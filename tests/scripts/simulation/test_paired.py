@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts.simulation import report
+from scripts.simulation import command, report
 from scripts.simulation.paired import bootstrap, compare, sign_test, wilcoxon
 
 
@@ -103,3 +103,23 @@ def test_the_picture_repeats_to_the_byte(tmp_path: Path) -> None:
     picture = (tmp_path / "two.svg").read_text()
     assert picture == (tmp_path / "a" / "one.svg").read_text()
     assert "Simulated people with hidden tastes, 3 seeds" in picture
+
+
+def test_the_table_goes_between_the_marks_of_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "simulation.md"
+    page.write_text(f"before\n{command.BEGIN}\nold\n{command.END}\nafter\n")
+    command.publish(page, "| new |\n")
+    command.publish(page, "| newer |\n")
+    text = page.read_text()
+    assert text.startswith(f"before\n{command.BEGIN}\n| newer |\n")
+    assert text.endswith(f"images/{command.PICTURE})\n{command.END}\nafter\n")
+    assert "old" not in text
+    assert "| new |" not in text
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="no place"):
+        command.publish(page, "x")
+
+
+def test_the_page_in_the_docs_has_the_marks() -> None:
+    text = (command.DOCS / "simulation.md").read_text(encoding="utf-8")
+    assert text.index(command.BEGIN) < text.index(command.END)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ import torch
 
 from models.checkpoint import load_manifest, verify
 from models.reranker import Reranker
-from models.training.examples import Example
+from models.training.examples import Example, write_examples
 from models.training.reranker import placing
 from models.training.reranker.frozen import HeadOverVectors, PairVectors
 from models.training.reranker.logistic import Problem, choose, fit, sigmoid
@@ -229,3 +231,58 @@ def test_without_rows_that_differ_the_prior_stands() -> None:
     given, _ = problem(50, noise=1.0)
     empty = replace(given, rows=np.zeros_like(given.rows), mean=np.arange(6.0))
     assert fit(empty, 1.0) == pytest.approx(np.arange(6.0))
+
+
+def retrain(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SERVED.parents[1] / "scripts" / "retrain_head"), *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_the_command_makes_a_folder_that_is_served(tmp_path: Path) -> None:
+    write_examples(tmp_path / "reactions.jsonl.gz", judged(1))
+    run = tmp_path / "run"
+    done = retrain(tmp_path / "reactions.jsonl.gz", "--out", tmp_path / "new", "--run", run)
+    assert done.returncode == 0, done.stderr
+    assert "upvote: 60 examples, AUC 0." in done.stdout
+    document = json.loads((run / "run.json").read_text())
+    metrics = document["metrics"]["heads"]["upvote"]
+    assert metrics["auc"] > metrics["auc_before"]
+    assert "reactions.jsonl.gz" in document["data"]
+    model = Reranker.load(tmp_path / "new", runtime="torch", threads=1)
+    assert model.version == load_manifest(tmp_path / "new").version
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "status", "reason"),
+    [
+        ("", [], 1, "fewer than 20 responses"),
+        ('{"head": 1}\n', [], 1, "e.jsonl:1: incomplete"),
+        ("", ["--least", "2"], 2, "must be 5 or more"),
+        ("", ["--reranker", "/nowhere"], 2, "there is no folder"),
+    ],
+)
+def test_the_command_says_what_is_wrong_in_one_line(
+    tmp_path: Path, lines: str, words: list[str], status: int, reason: str
+) -> None:
+    (tmp_path / "e.jsonl").write_text(lines)
+    run = ["--run", tmp_path / "run"]
+    done = retrain(tmp_path / "e.jsonl", "--out", tmp_path / "new", *run, *words)
+    assert done.returncode == status
+    assert reason in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_stopped_retraining_leaves_nothing_half_written(
+    vectors: PairVectors, tmp_path: Path
+) -> None:
+    def stop(count: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain_head(SERVED, judged(1), tmp_path / "m", command="test", vectors=vectors, tell=stop)
+    assert not (tmp_path / "m").exists()

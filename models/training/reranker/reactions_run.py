@@ -1,0 +1,82 @@
+"""`scripts/retrain_head`: files of reactions to a served reranker with heads of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from models.checkpoint import ModelFileError
+from models.reranker import CONFIG, WEIGHTS
+from models.training.examples import BadExample, Example, read_examples
+from models.training.record import Run, RunConflict
+from models.training.reranker.frozen import PairVectors
+from models.training.reranker.reactions import TooFewReactions, retrain_head
+
+
+class _Stopped(Exception):
+    """A signal asked for the end."""
+
+
+def main(options: argparse.Namespace, typed: str) -> int:
+    """Retrain and report; 1 with one line where it cannot be, 0 also where it was stopped."""
+    try:
+        record = Run.open(
+            options.run,
+            command=typed,
+            config={"least": options.least},
+            seed=options.seed,
+            data=[*options.examples, options.reranker / WEIGHTS, options.reranker / CONFIG],
+        )
+        examples = [example for path in options.examples for example in read_examples(path)]
+        with record.stoppable():
+            metrics = _retrain(record, examples, options, typed)
+    except _Stopped:
+        record.log("stopped before anything was written; the same command begins anew")
+        return 0
+    except (BadExample, TooFewReactions, RunConflict, ModelFileError, ValueError, OSError) as error:
+        print(f"scripts/retrain_head: {error}", file=sys.stderr)
+        return 1
+    for line in lines(metrics):
+        record.log(line)
+    record.log(f"wrote {options.out}")
+    record.finish(metrics)
+    return 0
+
+
+def _retrain(
+    record: Run, examples: list[Example], options: argparse.Namespace, typed: str
+) -> dict[str, Any]:
+    progress = record.progress(len(examples), "examples")
+
+    def tell(count: int) -> None:
+        if record.stopping:
+            raise _Stopped
+        progress.update(count)
+
+    vectors = PairVectors.open(
+        options.reranker, base=options.base, device=options.device, threads=options.threads
+    )
+    return retrain_head(
+        options.reranker,
+        examples,
+        options.out,
+        command=typed,
+        vectors=vectors,
+        least=options.least,
+        seed=options.seed,
+        tell=tell,
+    )
+
+
+def lines(metrics: dict[str, Any]) -> Iterator[str]:
+    """What was measured on people left out of the fit, a line a head."""
+    for head, measured in metrics["heads"].items():
+        yield (
+            f"{head}: {measured['examples']} examples, AUC {measured['auc']:.3f} (before "
+            f"{measured['auc_before']:.3f}), log loss {measured['log_loss']:.3f} (before "
+            f"{measured['log_loss_before']:.3f}), ECE {measured['ece']:.3f}"
+        )
+    most = max(metrics["moved_rms"].values(), default=0.0)
+    yield f"the other heads' logits moved by at most {most:.4f} (root mean square)"
