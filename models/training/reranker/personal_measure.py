@@ -171,9 +171,11 @@ def _pairs(rater: Rater, moment: str) -> Iterator[tuple[int, int]]:
 def _strangers(raters: Sequence[Rater], seed: int) -> list[int]:
     """Somebody else for each: the next in a shuffled round, of the same fold where there is one."""
     rng = np.random.default_rng(seed)
-    found = list(range(len(raters)))
+    found = [(i + 1) % len(raters) for i in range(len(raters))]
     for fold in range(FOLDS):
         mine = [i for i, rater in enumerate(raters) if _fold(rater.name, seed) == fold]
+        if len(mine) < 2:
+            continue
         order = rng.permutation(mine)
         for i, other in zip(order, np.roll(order, 1), strict=True):
             found[int(i)] = int(other)

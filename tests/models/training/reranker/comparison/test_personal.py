@@ -26,6 +26,7 @@ from models.training.reranker.personal_measure import (
     STRANGER,
     WITH,
     WITHOUT,
+    _strangers,
     measure,
     summary,
 )
@@ -142,6 +143,13 @@ def test_a_planted_taste_is_found_and_a_strangers_is_not(people: list[Rater], mo
         assert late[WITH][0] > late[WITHOUT][0]
     assert sum(bucket["pairs"] for bucket in found["by_past"]) == found["all"]["pairs"]
     assert found["without_marked"]["pairs"] < found["all"]["pairs"] / 2
+
+
+def test_a_stranger_is_never_oneself(people: list[Rater]) -> None:
+    for size in (2, 3, 7, 60):
+        found = _strangers(people[:size], seed=7)
+        assert all(other != i for i, other in enumerate(found))
+        assert all(0 <= other < size for other in found)
 
 
 def test_people_without_taste_give_no_gain() -> None:
