@@ -57,6 +57,7 @@ def config_of(options: argparse.Namespace) -> TuneConfig:
         temperature=options.temperature,
         max_new_tokens=options.max_new_tokens,
         language_weight=options.language_weight,
+        language_tokens=options.language_tokens,
         variety=options.variety,
         check_every=options.check_every,
         check_contexts=options.check_contexts,

@@ -92,7 +92,8 @@ class Session:
     def _best(self, kept: Kept) -> dict[str, Tensor]:
         if kept.best_step == 0:
             self.run.log("no check was better than the base within the bounds")
-            return load_policy(self.base.path)[0].state_dict()
+            untuned: dict[str, Tensor] = load_policy(self.base.path)[0].state_dict()
+            return untuned
         self.run.log(f"the best: step {kept.best_step}, {kept.best_rise:+.2f} deviations")
         state: dict[str, Tensor] = torch.load(self.run.folder / BEST_FILE, weights_only=True)
         return state
