@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.errors import KindredError, StartupError
+from app.errors import KindredError
 from app.telemetry import configure_logging
 from models.checkpoint import ModelFileError, write_atomically
 from models.reranker import CONFIG, WEIGHTS
@@ -55,9 +55,11 @@ def run(options: argparse.Namespace, typed: str, again: Sequence[str]) -> int:
             record.log("stopped; the same command goes on at the seed it was at")
             return 0
         return _report(record, options)
-    except (RunConflict, StartupError, ModelFileError, ValueError, OSError) as error:
+    except KindredError as error:
+        print(f"scripts/simulate: {error.detail}", file=sys.stderr)
+    except (RunConflict, ModelFileError, ValueError, OSError) as error:
         print(f"scripts/simulate: {error}", file=sys.stderr)
-        return 1
+    return 1
 
 
 def inputs(data: Path, reranker: Path) -> list[Path]:
@@ -147,14 +149,14 @@ def _side_by_side(
 
 
 def _play_one(options: argparse.Namespace, plan: Plan) -> int:
-    stopping = False
+    stopping, parent = False, os.getppid()
 
     def stop(*_: object) -> None:
         nonlocal stopping
         stopping = True
 
     def tell(_arm: str, _number: int, _figures: Round) -> None:
-        if stopping or os.getppid() == 1:  # nobody is left to read the result
+        if stopping or os.getppid() != parent:  # nobody is left to read the result
             raise Stopped
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -163,8 +165,6 @@ def _play_one(options: argparse.Namespace, plan: Plan) -> int:
         result = _stage(options, plan).play(options.seed_only, tell)
     except Stopped:
         return 0
-    except KindredError as error:
-        raise ValueError(error.detail) from error
     write_atomically(seed_file(options.run, options.seed_only), json.dumps(result, indent=1) + "\n")
     return 0
 
