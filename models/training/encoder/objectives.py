@@ -104,9 +104,7 @@ def file_rows(objective: str, rows: Sequence[TextRow], seed: int, highest: float
     elif objective == "cosine":
         scores = scores_of(rows, highest)
         values = [(r.first, r.second, score) for r, score in zip(rows, scores, strict=True)]
-    elif objective == "triplet":
-        values = [(r.first, r.second, r.negative) for r in rows]
-    elif all(normalise(r.negative) for r in rows):
+    elif objective == "triplet" or all(normalise(r.negative) for r in rows):
         values = [(r.first, r.second, r.negative) for r in rows]
     else:
         values = [(r.first, r.second) for r in rows]

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from models.checkpoint import verify
 from models.encoder import Encoder
+from models.training.encoder import measure
 from models.training.record import Progress
 
 ROOT = Path(__file__).parents[4]
@@ -26,7 +27,6 @@ Command = Callable[..., int]
 @pytest.fixture(scope="module")
 def command() -> Command:
     """The script's main, with its arguments one by one."""
-    # What the libraries say of themselves on import is theirs to mend.
     main = runpy.run_path(str(ROOT / "scripts" / "train_encoder"))["main"]
     return lambda *arguments: int(main([str(argument) for argument in arguments]))
 
@@ -117,6 +117,33 @@ def test_a_stopped_run_ends_where_an_uninterrupted_one_does(
         assert (tensor - parts[name]).abs().max() < 1e-6, name
     state = tmp_path / "parts" / "run" / "checkpoints" / "checkpoint-6" / "loss.safetensors"
     assert load_file(state)["classifier.weight"].shape == (3, 3 * 32)
+
+
+def test_a_signal_while_it_measures_stops_it_and_nothing_is_trained_again(
+    command: Command,
+    tiny_base: Path,
+    public_data: Path,
+    own_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    same = options(tiny_base, public_data, own_data, tmp_path, "--force")
+    rankings = measure.rankings
+
+    def interrupted(*arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return rankings(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "rankings", interrupted)
+        assert command(*same) == 0
+    assert "stopped" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert command(*same) == 0
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == lines
+    assert verify(tmp_path / "out").metrics["steps"] == 6
 
 
 @pytest.mark.parametrize(
