@@ -19,6 +19,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 from models.training.examples import Example
 
@@ -32,7 +34,10 @@ Pair = tuple[str, str]  # normal form of the context, of the response
 
 
 def split(
-    examples: Iterable[Example], parts: Mapping[str, float] = PARTS, seed: int = 0
+    examples: Iterable[Example],
+    parts: Mapping[str, float] = PARTS,
+    seed: int = 0,
+    by: Literal["rater", "conversation"] = "rater",
 ) -> dict[str, list[Example]]:
     """The examples by part, without repetitions, in the order given.
 
@@ -42,6 +47,9 @@ def split(
     Args:
         parts: names and shares, the training part first; shares are scaled to add up to 1.
         seed: another seed is another assignment.
+        by: whose hashes decide. Raters, where people come back with new conversations;
+            conversations, where several people judge each and nobody comes back (the shares
+            then come out as asked for). Neither ever crosses in any case.
 
     Raises:
         ValueError: a share is not positive.
@@ -49,7 +57,7 @@ def split(
     if not parts or min(parts.values()) <= 0:
         raise ValueError(f"every part needs a positive share: {dict(parts)}")
     unique = deduplicate(examples)
-    part_of = _assign(unique, parts, seed)
+    part_of = _assign(unique, parts, seed, by)
     result: dict[str, list[Example]] = {name: [] for name in parts}
     for example, part in zip(unique, part_of, strict=True):
         result[part].append(example)
@@ -130,6 +138,7 @@ def unseen(train: Iterable[Example], test: Iterable[Example]) -> list[Example]:
     return [example for example in test if normal_form(example.response) not in known]
 
 
+@lru_cache(maxsize=1 << 16)  # a turn stands in the contexts of all that follow
 def normal_form(text: str) -> str:
     """What near-equal texts have in common: letters without case, marks, drawn-out repetition.
 
@@ -159,13 +168,16 @@ def components(examples: Sequence[Example]) -> list[int]:
     ]
 
 
-def _assign(examples: Sequence[Example], parts: Mapping[str, float], seed: int) -> list[str]:
+def _assign(
+    examples: Sequence[Example], parts: Mapping[str, float], seed: int, by: str
+) -> list[str]:
     """The part of each example."""
     component_of = components(examples)
     places: dict[int, float] = {}
     for example, component in zip(examples, component_of, strict=True):
-        # Who judged decides, wherever anybody is named: they stay when conversations are added.
-        place = _place(seed, *next(_nodes(example)))
+        nodes = list(_nodes(example))
+        decides = next((node for node in nodes if node[0] == by), nodes[0])
+        place = _place(seed, *decides)
         places[component] = min(places.get(component, 1.0), place)
     return [_part(places[component], parts) for component in component_of]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -40,16 +41,16 @@ def example(response: str = "hi", **more: object) -> Example:
 
 
 @quick
-@given(many, st.integers(0, 5))
-def test_nothing_crosses(examples: list[Example], seed: int) -> None:
-    parts = split(examples, seed=seed)
+@given(many, st.integers(0, 5), st.sampled_from(["rater", "conversation"]))
+def test_nothing_crosses(examples: list[Example], seed: int, by: Any) -> None:
+    parts = split(examples, seed=seed, by=by)
     assert list(parts) == ["train", "dev", "test"]
     for a, b in (("train", "dev"), ("train", "test"), ("dev", "test")):
         assert leakage(parts[a], parts[b]).clean
     rows = [row for part in parts.values() for row in part]
     assert all(row in examples for row in rows)
     assert len(deduplicate(rows)) == len(rows)
-    assert split(examples, seed=seed) == parts
+    assert split(examples, seed=seed, by=by) == parts
 
 
 @quick
@@ -89,6 +90,19 @@ def test_a_person_keeps_their_part_with_every_new_conversation() -> None:
     assert shares["train"] == pytest.approx(0.8, abs=0.08)
     assert shares["test"] == pytest.approx(0.1, abs=0.06)
     assert split(one, seed=1) != before
+
+
+def test_conversations_decide_where_nobody_comes_back() -> None:
+    rows = [
+        example(f"r{i}{side}", rater=f"p{i}{side}", conversation=f"c{i}")
+        for i in range(400)
+        for side in "ab"
+    ]
+    shares = {name: len(part) / 800 for name, part in split(rows, by="conversation").items()}
+    assert shares["test"] == pytest.approx(0.1, abs=0.05)
+    assert len(split(rows)["test"]) / 800 < 0.03  # of two raters the smaller hash decides
+    parts = split(rows, by="conversation")
+    assert leakage(parts["train"], parts["test"]).clean
 
 
 def test_near_equal_pairs_of_a_later_part_are_dropped() -> None:
