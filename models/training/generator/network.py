@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from models.checkpoint import MANIFEST_NAME, DataSource, refuse_pickles, verify
 from models.generator import KIND
@@ -74,6 +75,7 @@ def load_base(folder_or_id: str) -> Base:
     Safetensors only, and no code of the hub. Raises ModelFileError for a folder that is altered,
     OSError for an id that cannot be had.
     """
+    transformers_logging.disable_progress_bar()
     folder = Path(folder_or_id)
     local = folder.is_dir()
     name, version = folder_or_id, ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from dataclasses import replace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +16,8 @@ from models.training.examples import Example
 from models.training.generator.replies import choose, encode_replies, replies_of_epoch
 from models.training.generator.schedule import FINISH, MAIN
 from models.training.generator.tokenizer import train_tokenizer
-from tests.models.training.generator.talk import TALK, make_data
+from scripts.dataset import reader
+from tests.models.training.generator.talk import ROOT, TALK, make_data
 
 LIKED = Example(
     source="remote",
@@ -97,3 +101,34 @@ def test_replies_come_in_with_the_finishing_phase_or_are_all_there_is(
     learned = [w for rows in alone.epoch(MAIN, 0) for w in rows]
     assert len(learned) == len(replies) - len(held)
     assert not any(r.window in learned for r in alone.replies if r.held_out)
+
+
+def test_reactions_of_the_service_name_who_had_written_the_reply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(number: int, reaction: str | None, source: str, **changes: object) -> object:
+        fields = {"source": source, "context": ("hi",), "response": f"r{number}", "facts": ()}
+        fields |= {"turn_id": "t", "conversation": f"c{number}", "person": f"p{number}"}
+        return SimpleNamespace(**{**fields, "reaction": reaction, "chosen": "g0", **changes})
+
+    logged = [
+        shown(1, "love", "remote"),
+        shown(2, "upvote", "generator"),
+        shown(3, "offensive", "remote"),
+        shown(4, "upvote", "remote", response="r3"),
+        shown(5, None, "remote"),
+        shown(6, "upvote", "safety", chosen=None),
+        shown(7, "downvote", "remote"),
+    ]
+    monkeypatch.setattr(reader, "open_keys", lambda: "keys")
+    monkeypatch.setattr(reader, "read_impressions", lambda folder, keys: iter(logged))
+    loader = SourceFileLoader("train_generator_script", str(ROOT / "scripts" / "train_generator"))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    script = importlib.util.module_from_spec(spec)
+    loader.exec_module(script)
+    examples = script.reacted(tmp_path)
+    chosen = choose(examples, only_upvoted=True, sources=["remote"])
+    assert [(e.response, e.rater) for e in chosen] == [("r1", "p1")]
+    assert 0.0 < chosen[0].weight <= 1.0
+    assert {e.response for e in choose(examples, only_upvoted=True)} == {"r1", "r2"}
