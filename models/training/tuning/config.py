@@ -11,7 +11,7 @@ METHODS = (GRPO, RLOO, DPO)
 
 # The leash's stiffness means another thing in each method: nats a token beside the loss (GRPO),
 # nats of the whole response inside the reward (RLOO), the inverse temperature (DPO).
-BETAS = {GRPO: 0.04, RLOO: 0.02, DPO: 0.2}
+BETAS = {GRPO: 0.08, RLOO: 0.02, DPO: 0.2}
 RATES = {GRPO: 1e-4, RLOO: 1e-4, DPO: 3e-5}
 GRADIENT_NORM = 1.0
 
@@ -37,11 +37,11 @@ class TuneConfig:
     warmup: int = 10
     temperature: float = 0.9
     max_new_tokens: int = 40
-    language_weight: float = 0.1
+    language_weight: float = 0.3
     """Weight of the plain language loss on dialogs of people (PPO-ptx, Ouyang et al. 2022)."""
     language_tokens: int = 2048
-    variety: float = 1.0
-    """Weight of what is said like everything else in the batch."""
+    variety: float = 0.3
+    """Weight of what is said like everything else in the batch, in deviations as the reward is."""
     check_every: int = 20
     """Steps between two looks at the leash."""
     check_contexts: int = 96

@@ -35,12 +35,14 @@ _COPY_WORDS = 4
 
 @dataclass(frozen=True)
 class Scale:
-    """What the base model's responses are like: logits, and their usual lengths in words."""
+    """What the base model's responses are like: logits, usual lengths in words, commonness."""
 
     mean: float
     deviation: float
     shortest: float
     longest: float
+    common: float = 0.0
+    common_deviation: float = 1.0
 
     @classmethod
     def of(cls, scores: Scores, responses: Sequence[str]) -> Scale:
@@ -49,8 +51,14 @@ class Scale:
             raise ValueError("too few usable responses of the base model to scale a reward by")
         lengths = [len(text.split()) for text in responses]
         low, high = np.percentile(lengths, [10, 90])
+        common = np.array(commonness(responses))
         return cls(
-            float(scores.mean()), max(1e-6, float(scores.std())), max(1.0, float(low)), float(high)
+            mean=float(scores.mean()),
+            deviation=max(1e-6, float(scores.std())),
+            shortest=max(1.0, float(low)),
+            longest=float(high),
+            common=float(common.mean()),
+            common_deviation=max(1e-6, float(common.std())),
         )
 
     def save(self, path: Path) -> None:
@@ -80,10 +88,11 @@ class ShapedReward:
             return paid
         raw = self.model.score([contexts[r] for r in usable], [texts[r] for r in usable])
         standard = np.clip((raw - self.scale.mean) / self.scale.deviation, -LIMIT, LIMIT)
-        common = commonness([texts[row] for row in usable])
-        for row, worth, shared in zip(usable, standard, common, strict=True):
+        shared = np.array(commonness([texts[row] for row in usable])) - self.scale.common
+        common = np.clip(shared / self.scale.common_deviation, -LIMIT, LIMIT)
+        for row, worth, usual in zip(usable, standard, common, strict=True):
             fine = self._fine(contexts[row], texts[row], finished[row])
-            paid[row] = worth - fine - self.variety * shared
+            paid[row] = worth - fine - self.variety * usual
         return paid
 
     def _fine(self, context: Context, text: str, finished: bool) -> float:

@@ -115,6 +115,7 @@ def test_ranked_pairs_put_the_reward_first_and_are_kept(
     pairs = ranked(lambda _done: True)
     assert pairs
     for pair in pairs:
+        # Whether a response was finished counts too, and is not in the pair: hence no strict order.
         worth = reward.pay([pair.context] * 2, [pair.chosen, pair.rejected], [True, True])
-        assert worth[0] > worth[1] or "tea?" in pair.chosen.split()
+        assert worth[0] >= worth[1]
     assert ranked(lambda _done: pytest.fail("all parts were there")) == pairs

@@ -22,7 +22,7 @@ from tests.models.training.tuning.conftest import WordReward
 
 CONTEXT = Context("s", ("I walked along the river with my dog today",))
 PLAIN = "that must have been a good long walk"
-SCALE = Scale(mean=-2.0, deviation=2.0, shortest=3.0, longest=12.0)
+SCALE = Scale(-2.0, 2.0, shortest=3.0, longest=12.0, common=0.2, common_deviation=0.2)
 
 
 def pay(*texts: str, finished: bool = True, variety: float = 0.0) -> list[float]:
@@ -76,6 +76,7 @@ def test_the_scale_is_of_the_bases_own_responses(tmp_path: Path) -> None:
     scale = Scale.of(np.array([1.0, 3.0]), ["one two", "one two three four"])
     assert (scale.mean, scale.deviation) == (2.0, 1.0)
     assert 2.0 <= scale.shortest < scale.longest <= 4.0
+    assert scale.common > 0.0
     scale.save(tmp_path / "scale.json")
     assert Scale.load(tmp_path / "scale.json") == scale
     with pytest.raises(ValueError, match="too few"):
