@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import MANIFEST_NAME, DataSource, Manifest, file_sha256, write_manifest
+from models.checkpoint import MANIFEST_NAME, Manifest, file_sha256, write_manifest
 from models.runtimes.torch_bert import PACKAGED_BASE_ID, resolve_base
 
 WEIGHTS = "model.safetensors"
@@ -47,36 +47,28 @@ def write_model(
     out: Path,
     write: Callable[[Path], None],
     *,
-    base: str,
-    name: str,
-    kind: str,
-    command: str,
-    data: Sequence[DataSource],
-    metrics: Mapping[str, Any],
+    tokenizer: str,
+    **said: Any,
 ) -> Manifest:
-    """Have `write` fill a folder, give it the base's tokenizer and a manifest, and put it at `out`.
+    """Have `write` fill a folder, give it a tokenizer and a manifest, and put it at `out`.
 
     Whoever reads `out` meanwhile finds the old folder or the new one, never half of one.
+
+    Args:
+        tokenizer: the base whose tokenizer is kept, to the byte, where it is on this machine.
+        said: what `models.checkpoint.write_manifest` takes besides the folder.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         write(fresh)
-        tokenizer = Path(base_name(base)) / TOKENIZER
-        if tokenizer.is_file():  # the same ids as before, to the byte
-            shutil.copyfile(tokenizer, fresh / TOKENIZER)
+        same = Path(base_name(tokenizer)) / TOKENIZER
+        if same.is_file():
+            shutil.copyfile(same, fresh / TOKENIZER)
         fresh.chmod(0o755)
         for path in fresh.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors writes 0600
-        manifest = write_manifest(
-            fresh,
-            name=name,
-            kind=kind,
-            command=command,
-            data=data,
-            metrics=metrics,
-            base=base_record(base),
-        )
+        manifest = write_manifest(fresh, **said)
         old = fresh.with_name(f"{fresh.name}.old")
         if out.exists():
             out.rename(old)

@@ -183,21 +183,34 @@ def _judge(
     if reasons and not options.force:
         record.log("not written; --force writes it all the same")
         return Outcome.WORSE
+    command = public_command("scripts/train_encoder", arguments)
+    _write(options, record, material, network, metrics, command)
+    return Outcome.WRITTEN
+
+
+def _write(
+    options: argparse.Namespace,
+    record: Run,
+    material: Material,
+    network: Any,
+    metrics: Mapping[str, Any],
+    command: str,
+) -> None:
     manifest = write_model(
         options.out,
         lambda folder: write_network(network, folder),
-        base=options.base,
+        tokenizer=options.base,
         name=f"kindred-encoder-{options.objective}",
         kind=KIND,
-        command=public_command("scripts/train_encoder", arguments),
+        command=command,
         data=material.sources,
         metrics=metrics,
+        base=base_record(options.base),
     )
-    trouble = served_alike(network, options.out)
     record.log(f"encoder {manifest.version} in {options.out}")
+    trouble = served_alike(network, options.out)
     if trouble:
         record.log(f"it cannot serve as KINDRED_ENCODER here: {trouble}")
-    return Outcome.WRITTEN
 
 
 def _material(options: argparse.Namespace) -> Material:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,26 +12,15 @@ from transformers import TrainingArguments
 from transformers import logging as transformers_logging
 
 from models.checkpoint import DataSource
-from models.training.corpora import (
-    OWN_DIALOGS,
-    OWN_SOURCES,
-    PERSONALITY_CHAT,
-    PUBLIC_SOURCES,
-    Dialog,
-    clean,
-    is_held_out,
-    load_own,
-    load_public,
-)
+from models.training.corpora import Dialog
 from models.training.encoder.folders import (
     base_record,
     public_command,
     refuse_to_replace,
     write_model,
 )
-from models.training.encoder.pairs import OWN_HELD_OUT_PERCENT
 from models.training.encoder.trainers import ExactTrainer, Keeper, arguments, plan_steps, train
-from models.training.judgements import is_held_out as is_held_out_by_name
+from models.training.pretrain.dialogs import collect, part
 from models.training.pretrain.masking import DialogMasking
 from models.training.pretrain.measure import measure
 from models.training.pretrain.networks import (
@@ -73,17 +59,17 @@ def run(options: argparse.Namespace, typed: Sequence[str]) -> Outcome:
         torch.set_num_threads(options.threads)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    dialogs, sources, files = _dialogs(options)
+    found = collect(options.data, options.dialogs, options.own, options.licence)
     config = {name: getattr(options, name) for name in _CONFIG}
     record = Run.open(
         options.run,
         command=public_command(PROGRAM, typed),
         config=config | {"base": None if options.random else base_record(options.base)},
         seed=options.seed,
-        data=files,
+        data=found.files,
     )
     model = _open(options)
-    training, held = _windows(options, model, dialogs)
+    training, held = _windows(options, model, found.dialogs)
     record.log(
         f"{len(training)} windows of at most {options.max_tokens} tokens, {len(held)} held out"
     )
@@ -107,18 +93,30 @@ def run(options: argparse.Namespace, typed: Sequence[str]) -> Outcome:
         "held_out": {"before": before, "after": after},
     }
     record.finish(metrics)
+    _write(options, record, model, metrics, found.sources, public_command(PROGRAM, typed))
+    return Outcome.WRITTEN
+
+
+def _write(
+    options: argparse.Namespace,
+    record: Run,
+    model: LanguageModel,
+    metrics: Mapping[str, Any],
+    sources: Sequence[DataSource],
+    command: str,
+) -> None:
     manifest = write_model(
         options.out,
         lambda folder: write_language_model(model, folder),
-        base=options.tokenizer if options.random else options.base,
+        tokenizer=options.tokenizer if options.random else options.base,
         name=f"kindred-{model.network.config.model_type}-pretrained",
         kind=KIND,
-        command=public_command(PROGRAM, typed),
+        command=command,
         data=sources,
         metrics=metrics,
+        base=None if options.random else base_record(options.base),
     )
     record.log(f"encoder {manifest.version} in {options.out}")
-    return Outcome.WRITTEN
 
 
 def sentence_of(objective: str) -> str:
@@ -224,66 +222,11 @@ def _masking(options: argparse.Namespace, model: LanguageModel, seed: int) -> Di
 def _windows(
     options: argparse.Namespace, model: LanguageModel, dialogs: Sequence[Dialog]
 ) -> tuple[list[Window], list[Window]]:
-    """(to train on, held out)."""
-    parts: tuple[list[Dialog], list[Dialog]] = ([], [])
-    for dialog in dialogs:
-        parts[_is_held_out(dialog)].append(dialog)
-    training, out = (
-        cut_windows(encode_dialogs(model.tokenizer, part), options.max_tokens) for part in parts
+    """(to train on, held out). Raises ValueError where nothing is held out."""
+    training, held = (
+        cut_windows(encode_dialogs(model.tokenizer, some), options.max_tokens)
+        for some in part(dialogs)
     )
-    if not out:
+    if not held:
         raise ValueError("too few dialogs: none is held out to measure on")
-    return training, out
-
-
-def _is_held_out(dialog: Dialog) -> bool:
-    """What any trainer of this project holds out, so that a later one is measured on texts that
-    its base has never read."""
-    by_name = is_held_out_by_name(dialog.id, OWN_HELD_OUT_PERCENT)
-    return by_name or is_held_out(dialog.source, dialog.id)
-
-
-def _dialogs(
-    options: argparse.Namespace,
-) -> tuple[list[Dialog], list[DataSource], list[Path]]:
-    """Dialogs, what they are called in the manifest, and the files that they came from."""
-    dialogs: list[Dialog] = []
-    sources: list[DataSource] = []
-    files: list[Path] = []
-    if options.data:
-        names = [name for name in PUBLIC_SOURCES if name != PERSONALITY_CHAT]  # a few hundred lines
-        dialogs += load_public(options.data / "dialogs", names)
-        sources += [PUBLIC_SOURCES[name] for name in names]
-        files += [options.data / "dialogs" / f"{name}.jsonl.gz" for name in names]
-    if options.dialogs:
-        own = read_dialogs(options.dialogs)
-        dialogs += own
-        sources.append(DataSource(options.dialogs.name, options.licence, rows=len(own)))
-        files.append(options.dialogs)
-    if options.own:
-        dialogs += [d for d in load_own(options.own) if d.source == OWN_DIALOGS]
-        sources.append(OWN_SOURCES[OWN_DIALOGS])
-        files += sorted(options.own.glob("dialogs/*.jsonl"))
-    return dialogs, sources, files
-
-
-def read_dialogs(path: Path) -> list[Dialog]:
-    """Dialogs of a JSON-lines file (.gz): `turns` of texts or of objects with a `text`.
-
-    Raises ValueError, naming file and line.
-    """
-    opener = gzip.open if path.suffix == ".gz" else open
-    dialogs = []
-    with opener(path, "rt", encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                texts = [t if isinstance(t, str) else t["text"] for t in row["turns"]]
-                turns = tuple(filter(None, map(clean, texts)))
-                name = str(row.get("id") or row.get("dialog_id") or number)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"{path.name}:{number}: not a dialog: {error!r}") from None
-            dialogs.append(Dialog(name, path.name, turns))
-    return dialogs
+    return training, held

@@ -30,7 +30,7 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(
         folder,
         lambda path: write_network(network, path),
-        base=str(tiny_base),
+        tokenizer=str(tiny_base),
         name="kindred-encoder-test",
         kind="encoder",
         command="scripts/train_encoder",
