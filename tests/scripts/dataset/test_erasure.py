@@ -79,10 +79,14 @@ def test_entries_of_someone_erased_before_the_export_are_left_out(
 def test_compaction_makes_one_file_a_day_and_keeps_every_row(
     two: tuple[Talker, Talker], out: Path, export: Any, compacted: Any
 ) -> None:
-    export(commit_rows=1)
+    export()
+    for _ in range(2):
+        two[0].say("more", "more")
+        export()
     before = sorted(event_ids(out))
+    assert len(manifests.load(out).parts) == 6
     manifest = compacted()
-    assert len(manifest.parts) == 4  # two kinds, two days
+    assert len(manifest.parts) == 5  # two kinds and two days, and the impressions of a third
     assert sorted(event_ids(out)) == before
     assert {path.relative_to(out).as_posix() for path in out.rglob("*.parquet")} == {
         part.path for part in manifest.parts
@@ -90,7 +94,7 @@ def test_compaction_makes_one_file_a_day_and_keeps_every_row(
     assert compacted() == manifest
     two[0].say("more", "more")
     assert export().rows["impressions"] == 1
-    assert len(set(event_ids(out))) == 9
+    assert len(set(event_ids(out))) == 11
 
 
 def test_compaction_drops_whoever_has_no_key_and_days_past_retention(
@@ -143,7 +147,9 @@ def test_reading_does_not_lengthen_the_life_of_a_key(
 def test_a_dataset_compacted_while_it_is_read_says_so(
     two: tuple[Talker, Talker], store: Store, out: Path, export: Any, compacted: Any
 ) -> None:
-    export(commit_rows=1)
+    for _ in range(2):  # two files of one day
+        two[0].say("more", "more")
+        export()
     dataset = Dataset(out, store.ring)
     compacted()
     with pytest.raises(DatasetError, match="read it again"):
