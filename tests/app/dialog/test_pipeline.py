@@ -215,9 +215,9 @@ def test_facts_reach_prompt_and_ranking_only_where_the_flag_is_on(
         seen.append(list(facts))
         return generate(turns, facts, **options)
 
-    def spy_score(turns: Any, texts: Any, facts: Any, deadline: float) -> Any:
+    def spy_score(turns: Any, texts: Any, facts: Any, deadline: float, **more: Any) -> Any:
         seen.append(list(facts))
-        return score(turns, texts, facts, deadline)
+        return score(turns, texts, facts, deadline, **more)
 
     monkeypatch.setattr(engine, "generate", spy_generate)
     monkeypatch.setattr(engine, "score", spy_score)
