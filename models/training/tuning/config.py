@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import argparse
+from dataclasses import dataclass, fields, replace
 
 GRPO = "grpo"
 RLOO = "rloo"
@@ -12,7 +13,7 @@ METHODS = (GRPO, RLOO, DPO)
 # The leash's stiffness means another thing in each method: nats a token beside the loss (GRPO),
 # nats of the whole response inside the reward (RLOO), the inverse temperature (DPO).
 BETAS = {GRPO: 0.08, RLOO: 0.02, DPO: 0.2}
-RATES = {GRPO: 1e-4, RLOO: 1e-4, DPO: 3e-5}
+RATES = {GRPO: 5e-5, RLOO: 5e-5, DPO: 5e-5}
 GRADIENT_NORM = 1.0
 
 
@@ -25,7 +26,7 @@ class TuneConfig:
     """
 
     method: str = GRPO
-    steps: int = 200
+    steps: int = 300
     contexts: int = 8
     """Contexts a step (GRPO, RLOO), or pairs a step (DPO)."""
     group: int = 8
@@ -75,3 +76,9 @@ class TuneConfig:
         start = cls(method=method, beta=BETAS[method], learning_rate=RATES[method])
         known = {name: value for name, value in changes.items() if value is not None}
         return replace(start, **known)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_options(cls, options: argparse.Namespace) -> TuneConfig:
+        """From a command line whose options are named as the fields. Raises ValueError."""
+        names = [field.name for field in fields(cls) if field.name != "method"]
+        return cls.of(options.method, **{name: getattr(options, name) for name in names})

@@ -163,21 +163,25 @@ def train_judge(
     with torch.inference_mode():
         raw = net(turns[is_dev], responses[is_dev])
     scale = _temperature(raw, labels[is_dev])
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(net.state_dict(), folder / WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)
-    config: dict[str, Any] = {
-        "head": examples[0].head, "width": turns.shape[1], "hidden": _HIDDEN,
-        "scale": scale, "encoder": encoder,
-    }  # fmt: skip
-    write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     metrics = {
         "auc": round(auc(raw.numpy(), labels[is_dev].numpy()), 4),
         "examples": len(rows), "held_out": int(is_dev.sum()),
     }  # fmt: skip
+    config: dict[str, Any] = {
+        "head": examples[0].head, "width": turns.shape[1], "hidden": _HIDDEN,
+        "scale": scale, "encoder": encoder,
+    }  # fmt: skip
+    _write(folder, net, config)
     return write_manifest(
         folder, name="kindred-judge", kind=KIND, command=command, data=[source], metrics=metrics
     )
+
+
+def _write(folder: Path, net: JudgeNet, config: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(net.state_dict(), folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)
+    write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
 def _is_held(example: Example) -> bool:

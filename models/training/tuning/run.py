@@ -43,28 +43,6 @@ _PLACES = {
 }  # fmt: skip
 
 
-def config_of(options: argparse.Namespace) -> TuneConfig:
-    """The run's configuration from the command line. Raises ValueError."""
-    return TuneConfig.of(
-        options.method,
-        steps=options.steps,
-        contexts=options.contexts,
-        group=options.group,
-        accumulate=options.accumulate,
-        beta=options.beta,
-        learning_rate=options.learning_rate,
-        warmup=options.warmup,
-        temperature=options.temperature,
-        max_new_tokens=options.max_new_tokens,
-        language_weight=options.language_weight,
-        language_tokens=options.language_tokens,
-        variety=options.variety,
-        check_every=options.check_every,
-        check_contexts=options.check_contexts,
-        seed=options.seed,
-    )
-
-
 def shown_command(arguments: list[str]) -> str:
     """The command without the places of this machine."""
     words = ["scripts/tune_generator", *arguments]
@@ -82,14 +60,11 @@ def tune(options: argparse.Namespace, arguments: list[str]) -> int:
     Raises ValueError and the errors of the readers for input that cannot be used.
     """
     torch.set_num_threads(options.threads)
-    config = config_of(options)
+    config = TuneConfig.from_options(options)
     base = describe(options.model)
-    preferences: list[Preference] | None = None
     files = files_of(options.data, options.own, options.examples)
-    if config.method == DPO and options.preferences != RANKED:
-        preferences = read_preferences(Path(options.preferences), config.seed)
-        if not preferences:
-            raise ValueError(f"{options.preferences}: holds no two responses that differ enough")
+    preferences = _given_pairs(options, config)
+    if preferences is not None:
         files.append(Path(options.preferences))
     reward = open_reward(options.reward)
     recorded = asdict(config) | {
@@ -121,6 +96,16 @@ def tune(options: argparse.Namespace, arguments: list[str]) -> int:
         run.finish(found)
         run.log(f"wrote {options.out.name}, version {manifest.version}")
     return 0
+
+
+def _given_pairs(options: argparse.Namespace, config: TuneConfig) -> list[Preference] | None:
+    """The pairs of the file that was named; None where the method needs none, or ranks its own."""
+    if config.method != DPO or options.preferences == RANKED:
+        return None
+    pairs = read_preferences(Path(options.preferences), config.seed)
+    if not pairs:
+        raise ValueError(f"{options.preferences}: holds no two responses that differ enough")
+    return pairs
 
 
 def evaluate_only(options: argparse.Namespace, arguments: list[str]) -> int:

@@ -142,26 +142,30 @@ def make_online(
     else:
         trainer_class = Rloo
         made = RLOOConfig(**arguments, normalize_advantages=True)
-    order = random.Random(f"{config.seed}:order")
-    wanted = config.steps * config.contexts
-    rows = _cycled(len(contexts), wanted, order)
+    rows = _cycled(len(contexts), config)
     ids = [context.ids(tokenizer) for context in contexts]
     dataset = Dataset.from_dict({"prompt": [ids[row] for row in rows], "row": rows})
-    eos = int(tokenizer.eos_token_id)
+    paid = _paying(contexts, reward, int(tokenizer.eos_token_id))
+    return _built(
+        trainer_class, model, tokenizer, made, dataset, callback, language, config,
+        reward_funcs=paid,
+    )  # fmt: skip
+
+
+def _paying(
+    contexts: Sequence[Context], reward: ShapedReward, eos: int
+) -> Callable[..., list[float]]:
+    """A reward function as trl calls it."""
 
     def paid(
         completions: list[str], completion_ids: list[list[int]], row: list[int], **_others: Any
     ) -> list[float]:
         finished = [bool(said) and said[-1] == eos for said in completion_ids]
-        rewards: list[float] = reward.pay(
-            [contexts[number] for number in row], completions, finished
-        ).tolist()
+        asked = [contexts[number] for number in row]
+        rewards: list[float] = reward.pay(asked, completions, finished).tolist()
         return rewards
 
-    return _built(
-        trainer_class, model, tokenizer, made, dataset, callback, language, config,
-        reward_funcs=paid,
-    )  # fmt: skip
+    return paid
 
 
 def make_dpo(
@@ -175,9 +179,8 @@ def make_dpo(
 ) -> Any:
     """A DPO trainer over `preferences`, that checkpoints in `folder`."""
     arguments = common_arguments(config, folder) | {"max_length": None}
-    order = random.Random(f"{config.seed}:order")
     encoded = [preference.ids(tokenizer) for preference in preferences]
-    rows = _cycled(len(encoded), config.steps * config.contexts, order)
+    rows = _cycled(len(encoded), config)
     names = ("prompt_ids", "chosen_ids", "rejected_ids")
     columns = {name: [encoded[row][n] for row in rows] for n, name in enumerate(names)}
     # trl looks at the texts of the first row only to see whether they are chats.
@@ -216,8 +219,10 @@ def _built(
     return trainer
 
 
-def _cycled(size: int, wanted: int, rng: random.Random) -> list[int]:
-    """`wanted` rows: all of them shuffled, again and again."""
+def _cycled(size: int, config: TuneConfig) -> list[int]:
+    """The rows of a whole run: all of them shuffled, again and again."""
+    rng = random.Random(f"{config.seed}:order")
+    wanted = config.steps * config.contexts
     rows: list[int] = []
     while len(rows) < wanted:
         rows += rng.sample(range(size), size)
