@@ -80,6 +80,7 @@ class Leash(TrainerCallback):  # type: ignore[misc]
         self.check_every, self.minutes, self.save_seconds = check_every, minutes, save_seconds
         self.trainer: Any = None
         self._last = self._saved = time.monotonic()
+        self._steps = steps
         self._progress = run.progress(steps, "steps", kept.step)
 
     @property
@@ -88,8 +89,9 @@ class Leash(TrainerCallback):  # type: ignore[misc]
         return BOUND * self.kept.base["perplexity"]
 
     def on_train_begin(self, _args: Any, _state: Any, _control: Any, **_others: Any) -> None:
-        """Go on with the stiffness that the run had."""
+        """Go on with the stiffness that the run had; the clock starts here."""
         self.trainer.beta = self.kept.beta
+        self._progress = self.run.progress(self._steps, "steps", self.kept.step)
         self._last = self._saved = time.monotonic()
 
     def on_step_end(self, _args: Any, state: Any, control: Any, **_others: Any) -> None:
