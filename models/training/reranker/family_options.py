@@ -87,10 +87,11 @@ def _add_teacher(parser: argparse.ArgumentParser) -> None:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=_positive, default=1)
-    add("--batch", type=_positive, default=64, help="pairs a step")
+    add("--batch", type=_positive, default=64, help="pairs a batch")
     add("--accumulate", type=_positive, default=1, help="batches a step")
     add("--lr", type=_above_zero, help="of the encoder: 1e-4 up to 512 wide, else 3e-5")
     add("--head-lr", type=_above_zero, default=1e-3, help="of everything that begins at random")
+    add("--head-start", type=_share, default=0.0, help="share of steps for the head alone")
     add("--pairwise", type=_at_least_zero, default=0.5, help="weight of pairs within a group")
     add("--bf16", action=argparse.BooleanOptionalAction, help="autocast; on where a GPU has it")
     add("--threads", type=_positive, default=1)

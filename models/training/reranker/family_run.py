@@ -131,6 +131,8 @@ def _config(
     config = {n: v for n, v in vars(options).items() if n not in (*FREE, *PATHS)}
     base = base_card(options, teacher)
     taught = None if teacher is None else teacher.version
+    if not config["head_start"]:
+        del config["head_start"]  # runs that began before there was one go on
     return {**config, "heads": list(heads), "base": base, "teacher": taught}
 
 
@@ -155,6 +157,7 @@ def _fit(
         batch=options.batch,
         lr=options.lr,
         head_lr=options.head_lr,
+        head_start=options.head_start,
         pairwise=options.pairwise,
         bf16=options.bf16,
         accumulate=options.accumulate,
@@ -176,6 +179,7 @@ def _measured(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Temperatures from dev, and figures of dev and test; at most `most` pairs of each source."""
     began = time.monotonic()
+    model.network.to("cuda" if torch.cuda.is_available() else "cpu")
     logits, rows = {}, {}
     for part, examples in (("dev", subset.dev), ("test", subset.test)):
         mine = [e for source in examples.values() for e in source[:most] if e.head in model.heads]

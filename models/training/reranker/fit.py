@@ -13,19 +13,15 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import (
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-    get_linear_schedule_with_warmup,
-)
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from models.training.record import Run
@@ -39,12 +35,16 @@ LOG_EVERY = 20
 
 @dataclass(frozen=True)
 class FitConfig:
-    """What a training depends on beside its data; rates per step, `save_minutes` of wall clock."""
+    """What a training depends on beside its data; `save_minutes` are of wall clock.
+
+    `head_start` and `warmup` are shares of the steps (see `rate`).
+    """
 
     epochs: int = 1
     batch: int = 64
     lr: float = 1e-4
     head_lr: float = 1e-3
+    head_start: float = 0.0
     warmup: float = 0.06
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -161,7 +161,9 @@ def _trainer(
     lesson: Lesson, batches: Batches, config: FitConfig, folder: Path, steps: int
 ) -> _LessonTrainer:
     optimizer = torch.optim.AdamW(_groups(lesson, config), lr=config.lr)
-    schedule = get_linear_schedule_with_warmup(optimizer, round(config.warmup * steps), steps)
+    begin = [0.0 if group["fresh"] else config.head_start for group in optimizer.param_groups]
+    rates = [partial(rate, total=steps, begin=at, warmup=config.warmup) for at in begin]
+    schedule = LambdaLR(optimizer, rates)
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,
@@ -192,6 +194,20 @@ def _trainer(
     return trainer
 
 
+def rate(step: int, total: int, begin: float, warmup: float) -> float:
+    """The share of its peak that a learning rate has at a step: zero, warm-up, linear to zero.
+
+    A pretrained body waits for `begin` of the run, so that a head which starts at random does not
+    pull it about (linear probing, then fine-tuning: Kumar et al. 2022, arXiv:2202.10054).
+    """
+    done = step / max(1, total)
+    if done < begin:
+        return 0.0
+    if done < begin + warmup:
+        return (step + 1 - begin * total) / max(1.0, warmup * total)
+    return max(0.0, (1.0 - done) / (1.0 - begin - warmup))
+
+
 def _groups(lesson: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
     """A fresh head learns faster than a pretrained body; biases and norms are not decayed."""
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
@@ -202,6 +218,7 @@ def _groups(lesson: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
     return [
         {
             "params": parameters,
+            "fresh": fresh,
             "lr": config.head_lr if fresh else config.lr,
             "weight_decay": config.weight_decay if decayed else 0.0,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from models.training.record import Run, read_metrics
 from models.training.reranker.batches import Batches, plan_run, units_of
 from models.training.reranker.cross_encoder import CrossEncoder, load_encoder
 from models.training.reranker.distil import DistilConfig, student_of
-from models.training.reranker.fit import FitConfig, fit, last_checkpoint
+from models.training.reranker.fit import FitConfig, fit, last_checkpoint, rate
 from models.training.reranker.folder import Model
 from models.training.reranker.lesson import Teaching
 from models.training.reranker.measures import auc
@@ -24,7 +25,7 @@ from models.training.reranker.networks import logits_of
 from models.training.reranker.tokens import Limits, PairStore
 
 HEADS = ("accentor", "offensive")
-QUICK = FitConfig(batch=16, lr=2e-3, head_lr=5e-3, epochs=2, save_minutes=60.0)
+QUICK = FitConfig(batch=16, lr=2e-3, head_lr=5e-3, head_start=0.1, epochs=2, save_minutes=60.0)
 
 
 def make(bases: Callable[[str], Path]) -> Model:
@@ -59,6 +60,17 @@ class Stopping(Run):
 
         shown.update = counted  # type: ignore[method-assign]
         return shown
+
+
+def test_the_body_waits_for_the_head_and_both_end_at_zero() -> None:
+    body = [rate(step, 100, 0.1, 0.1) for step in range(101)]
+    head = [rate(step, 100, 0.0, 0.1) for step in range(101)]
+    assert body[:10] == [0.0] * 10
+    assert head[0] == pytest.approx(0.1)
+    assert max(body) == max(head) == pytest.approx(1.0)
+    assert body[100] == head[100] == 0.0
+    assert all(a >= b for a, b in itertools.pairwise(body[20:]))
+    assert rate(0, 1, 0.06, 0.06) == 0.0, "a run of one step trains the head"
 
 
 def weights(model: Model) -> dict[str, torch.Tensor]:
@@ -140,15 +152,15 @@ def test_a_student_comes_nearer_to_its_teacher_by_all_terms(
     bases: Callable[[str], Path], examples: list[Example], tmp_path: Path
 ) -> None:
     teacher = make(bases)
-    config = replace(QUICK, epochs=4)
+    config = replace(QUICK, epochs=6)
     assert fit(
         teacher.network, batches_of(teacher, examples, config), config, open_run(tmp_path / "t")
     )
     assert isinstance(teacher.network, CrossEncoder)
     torch.manual_seed(0)
-    student = Model(
-        student_of(teacher.network, 2, "even"), teacher.tokenizer, teacher.limits, HEADS
-    )
+    # The head begins anew, so that there is something to learn.
+    half = CrossEncoder(student_of(teacher.network, 2, "even").encoder, 2, hidden=16)
+    student = Model(half, teacher.tokenizer, teacher.limits, HEADS)
     coded = [teacher.coder().code(example) for example in examples]
     theirs = logits_of(teacher.network, coded, teacher.collator())
     before = logits_of(student.network, coded, student.collator())
@@ -162,13 +174,14 @@ def test_a_student_comes_nearer_to_its_teacher_by_all_terms(
         theirs,
     )
     mask = int(teacher.tokenizer.mask_token_id)
-    teaching = Teaching(DistilConfig(alpha=0.9, mlm=0.1), theirs, teacher.network, mask)
+    teaching = Teaching(DistilConfig(alpha=1.0, mlm=0.1), theirs, teacher.network, mask)
+    config = replace(config, lr=1e-3, head_start=0.0)
     assert fit(student.network, batches, config, open_run(tmp_path / "s"), teaching=teaching)
     after = logits_of(student.network, coded, student.collator())
     own = np.array([HEADS.index(example.head) for example in examples])
     rows = np.arange(len(examples))
     distance = [np.abs(x - theirs)[rows, own].mean() for x in (before, after)]
-    assert distance[1] < 0.85 * distance[0]
+    assert distance[1] < 0.5 * distance[0]
     lines = read_metrics(tmp_path / "s")
     assert {"labels", "pairs", "soft", "cosine", "mlm"} <= set(lines[0])
     assert lines[-1]["cosine"] < lines[0]["cosine"]
