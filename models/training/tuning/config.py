@@ -12,8 +12,11 @@ METHODS = (GRPO, RLOO, DPO)
 
 # The leash's stiffness means another thing in each method: nats a token beside the loss (GRPO),
 # nats of the whole response inside the reward (RLOO), the inverse temperature (DPO).
-BETAS = {GRPO: 0.08, RLOO: 0.02, DPO: 0.2}
-RATES = {GRPO: 5e-5, RLOO: 5e-5, DPO: 5e-5}
+BETAS = {GRPO: 0.08, RLOO: 0.02, DPO: 0.1}
+RATES = {GRPO: 5e-5, RLOO: 5e-5, DPO: 1e-4}
+# Pairs move a small model faster than samples do: more of people's language must hold it.
+LANGUAGE = {GRPO: 0.3, RLOO: 0.3, DPO: 1.0}
+PER_STEP = {GRPO: 8, RLOO: 8, DPO: 16}
 GRADIENT_NORM = 1.0
 
 
@@ -27,7 +30,7 @@ class TuneConfig:
 
     method: str = GRPO
     steps: int = 300
-    contexts: int = 8
+    contexts: int = PER_STEP[GRPO]
     """Contexts a step (GRPO, RLOO), or pairs a step (DPO)."""
     group: int = 8
     """Responses sampled for each context."""
@@ -38,7 +41,7 @@ class TuneConfig:
     warmup: int = 10
     temperature: float = 0.9
     max_new_tokens: int = 40
-    language_weight: float = 0.3
+    language_weight: float = LANGUAGE[GRPO]
     """Weight of the plain language loss on dialogs of people (PPO-ptx, Ouyang et al. 2022)."""
     language_tokens: int = 2048
     variety: float = 0.3
@@ -73,7 +76,13 @@ class TuneConfig:
         """The method's defaults with `changes`; None keeps a default. Raises ValueError."""
         if method not in METHODS:
             raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
-        start = cls(method=method, beta=BETAS[method], learning_rate=RATES[method])
+        start = cls(
+            method=method,
+            beta=BETAS[method],
+            learning_rate=RATES[method],
+            language_weight=LANGUAGE[method],
+            contexts=PER_STEP[method],
+        )
         known = {name: value for name, value in changes.items() if value is not None}
         return replace(start, **known)  # type: ignore[arg-type]
 
