@@ -90,7 +90,7 @@ def pairs(talk: Talk) -> list[Preference]:
 def test_preferences_are_learned(
     session: SessionMaker, tiny: Path, talk: Talk, tmp_path: Path
 ) -> None:
-    config = small("dpo", steps=12, learning_rate=3e-3)
+    config = small("dpo", steps=12, learning_rate=3e-3, beta=0.2, language_weight=0.1)
     state = session(config, preferences=pairs(talk)).tune(keep_last=True)
     assert state is not None
     rows = [row for row in read_metrics(tmp_path / "run") if "margin" in row]
