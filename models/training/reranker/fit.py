@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -162,7 +162,9 @@ def _trainer(
 ) -> _LessonTrainer:
     optimizer = torch.optim.AdamW(_groups(lesson, config), lr=config.lr)
     begin = [0.0 if group["fresh"] else config.head_start for group in optimizer.param_groups]
-    rates = [partial(rate, total=steps, begin=at, warmup=config.warmup) for at in begin]
+    rates: list[Callable[[int], float]] = [
+        partial(rate, total=steps, begin=at, warmup=config.warmup) for at in begin
+    ]
     schedule = LambdaLR(optimizer, rates)
     arguments = TrainingArguments(
         output_dir=str(folder),
