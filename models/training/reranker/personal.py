@@ -79,10 +79,10 @@ class Rater(Past):
         liked: Floats = self.labels[:, 0]
         return liked
 
-    def before(self, now: int) -> Past:
-        """What was known when judgement number `now` had not been made."""
-        cut = slice(0, now)
-        return Past(self.scores[cut], self.vectors[cut], self.words[cut], self.labels[cut])
+    def before(self, now: int, without: int | None = None) -> Past:
+        """What was known when judgement number `now` had not been made, less one judgement."""
+        rows = [i for i in range(min(now, len(self))) if i != without]
+        return Past(self.scores[rows], self.vectors[rows], self.words[rows], self.labels[rows])
 
     def candidates(self, rows: Sequence[int]) -> Candidates:
         """These replies, without what was thought of them."""

@@ -2,7 +2,9 @@
 
 Two ways to ask. *One moment*: both replies of a pair are judged from what was known before the
 earlier of the two, as the candidates of a slate are; nothing that is the same for both helps. *Own
-moment*: each from what was known when it came, so that a change of mood may help too.
+moment*: each from what was known when it came, so that a change of mood may help too, but the later
+one without the judgement of the earlier: of two unlike labels one is the higher by chance, and who
+knows it to be high knows the answer, without knowing the person.
 
 People are split in five; who is measured was never trained on. Every figure has a bootstrap
 interval over raters, and so has the difference of with and without, on the same pairs. As a check a
@@ -13,9 +15,9 @@ no taste.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,57 +117,58 @@ def compared(
     rater: Rater, stranger: Rater, moment: str, pull: Pull | None, leave_out: str = ""
 ) -> Compared | None:
     """A rater's pairs of replies that were not liked alike; None without any."""
+    looks, pairs = _looks(rater, moment)
+    if not pairs:
+        return None
     rows: dict[str, list[Any]] = {name: [] for name in _ARRAYS}
-    for now, chosen in _moments(rater, moment):
-        candidates = rater.candidates(chosen)
-        past = rater.before(now)
+    for look in looks:
+        candidates = rater.candidates(look.rows)
+        past = rater.before(look.now, look.without)
+        known = len(past.labels)
         made = {
-            "base": base_features(now, candidates),
+            "base": base_features(known, candidates),
             "personal": features(past, candidates),
-            "stranger": features(stranger.before(min(now, len(stranger))), candidates),
+            "stranger": features(stranger.before(known), candidates),
             "alone": _probability(candidates.scores[:, 0]),
         }
         made["served"] = made["alone"] + (pull(past, candidates) if pull else 0.0)
         for name, values in made.items():
             rows[name].append(values)
-        rows["past"].append(np.full(len(chosen), now))
-        rows["left_out"].append([bool(leave_out) and rater.marks[i] == leave_out for i in chosen])
-    pairs = list(_pairs(rater, moment))
-    if not pairs:
-        return None
-    stacked = {name: np.concatenate(values) for name, values in rows.items()}
+        rows["past"].append(np.full(len(look.rows), known))
+        marked = [bool(leave_out) and rater.marks[i] == leave_out for i in look.rows]
+        rows["left_out"].append(marked)
     index = np.array(pairs)
-    picked = {name: values[index] for name, values in stacked.items()}
+    picked = {name: np.concatenate(values)[index] for name, values in rows.items()}
     picked["past"] = picked["past"].min(axis=1)
     picked["left_out"] = picked["left_out"].any(axis=1)
     return Compared(**picked)
 
 
-def _moments(rater: Rater, moment: str) -> Iterator[tuple[int, list[int]]]:
-    """(how much is known, which replies are looked at then)."""
-    for now in range(len(rater)):
-        if moment == OWN_MOMENT:
-            yield now, [now]
+class _Look(NamedTuple):
+    """Replies that are looked at when `now` judgements are known, less the one `without`."""
+
+    now: int
+    rows: list[int]
+    without: int | None = None
+
+
+def _looks(rater: Rater, moment: str) -> tuple[list[_Look], list[tuple[int, int]]]:
+    """All looks, and the pairs as (better, worse) places among all their replies in order."""
+    looks: list[_Look] = []
+    pairs: list[tuple[int, int]] = []
+    liked, start = rater.liked, 0
+    for i in range(len(rater)):
+        later = [j for j in range(i + 1, len(rater)) if liked[i] != liked[j]]
+        if not later:
+            continue
+        if moment == ONE_MOMENT:
+            looks.append(_Look(i, [i, *later]))
         else:
-            others = [i for i in range(now + 1, len(rater)) if rater.liked[i] != rater.liked[now]]
-            if others:
-                yield now, [now, *others]
-
-
-def _pairs(rater: Rater, moment: str) -> Iterator[tuple[int, int]]:
-    """(better, worse) as places among all replies of `_moments`, in order."""
-    if moment == OWN_MOMENT:
-        for i in range(len(rater)):
-            for j in range(i + 1, len(rater)):
-                if rater.liked[i] != rater.liked[j]:
-                    yield (i, j) if rater.liked[i] > rater.liked[j] else (j, i)
-        return
-    start = 0
-    for now, chosen in _moments(rater, moment):
-        for k, other in enumerate(chosen[1:], 1):
-            first = rater.liked[now] > rater.liked[other]
-            yield (start, start + k) if first else (start + k, start)
-        start += len(chosen)
+            looks += [_Look(i, [i]), *(_Look(j, [j], without=i) for j in later)]
+        for k, j in enumerate(later, 1):
+            pairs.append((start, start + k) if liked[i] > liked[j] else (start + k, start))
+        start += 1 + len(later)
+    return looks, pairs
 
 
 def _strangers(raters: Sequence[Rater], seed: int) -> list[int]:

@@ -32,12 +32,12 @@ model on the scores of all heads and the number of reactions so far, learned fro
 **with the past**: the same model with features of the person's own past reactions beside them.
 **with a stranger's past**: the same again, learned and measured with the past of somebody else;
 what it gains is not taste. *one moment*: both replies of a pair are judged from what was known
-before the earlier one, as a slate's are; *own moment*: each from what was known when it came.
-Raters who are measured were never learned from. dialogue_eval: whole dialogs, a reply's score
-and vector being the mean over the bot's turns, its label the mean of the seven raw sliders; the
-degraded bot is easily told, so pairs without it are given too. Topical-Chat: single messages,
-ratings in five steps. Both sources' people rated what they were shown, not what they would have
-chosen."""
+before the earlier one, as a slate's are; *own moment*: each from what was known when it came,
+less the other's judgement. Raters who are measured were never learned from. dialogue_eval: whole
+dialogs, a reply's score and vector being the mean over the bot's turns, its label the mean of
+the seven raw sliders; the degraded bot is easily told, so pairs without it are given too.
+Topical-Chat: single messages, ratings in five steps. Both sources' people rated what they were
+shown, not what they would have chosen."""
 
 
 def markdown(found: Found, model: str) -> str:

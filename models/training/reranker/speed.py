@@ -22,7 +22,7 @@ from typing import Any
 SLATE, BATCH = 10, 64
 _ROUNDS_MIN = 3
 _WARM_ROUNDS = 2
-_START_SECONDS = 300.0
+_START_SECONDS = 600.0
 ROOT = Path(__file__).resolve().parents[3]
 
 

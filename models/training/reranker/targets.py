@@ -13,6 +13,8 @@ FLOOR, BASELINE = "floor", "baseline"
 """Families of what is no trained reranker: scorers of the candidate alone, and simple ones."""
 AUC_WANTED = 0.80
 KEPT_WANTED, FASTER_WANTED = 0.97, 1.6
+LEFT_OUT = ("dialogue_eval", "ieval")
+"""Sources of users' opinions; one counts for the models that were not trained on it."""
 _MARK = {True: "reached", False: "**not reached**", None: "cannot be told"}
 
 
@@ -111,28 +113,36 @@ def _beats_lstm(rows: Sequence[Row]) -> Claim:
 
 
 def _agrees(rows: Sequence[Row]) -> list[Claim]:
-    """Each model's agreement with iEval's users against the response-selection model's."""
-    alone = [row for row in rows if list(row.get("heads", ())) == ["selection"]]
-    reference = _best(alone, "ieval", "agreement")
-    made = []
-    for row in rows:
-        if (
-            row in alone
-            or row.get("family") in (FLOOR, BASELINE)
-            or "selection" not in row.get("heads", ())
-        ):
-            continue
-        text = f"{row['name']}: agrees with a left-out source no less than response selection does"
-        mine = value_of(row, "ieval", "agreement")
-        against = reference or _own_selection(row)
-        if mine is None or against is None:
-            made.append(Claim(text, None))
-            continue
-        detail = f"{mine:.3f} against {against[0]:.3f} ({against[1]})"
-        made.append(Claim(text, mine >= against[0], detail))
+    """Agreement with users of a source that a model was not trained on, against selection's."""
+    made = [
+        _no_less(row, source, _of_selection(rows, row, source))
+        for row in rows
+        if "selection" in row.get("heads", ()) and row.get("family") not in (FLOOR, BASELINE)
+        for source in LEFT_OUT
+        if source not in (row.get("sources") or ()) and not _is_selection(row)
+    ]
     return made or [Claim("agreement with a left-out source not below response selection's", None)]
 
 
-def _own_selection(row: Row) -> tuple[float, str] | None:
-    value = value_of(row, "ieval", "by_head", "selection")
-    return None if value is None else (value, "its own selection head")
+def _no_less(row: Row, source: str, against: tuple[float, str] | None) -> Claim:
+    text = f"{row['name']}: agrees with {source}, left out, no less than response selection does"
+    found = at(row, source, "agreement")
+    mine = value_of(row, source, "agreement")
+    if mine is None or against is None:
+        return Claim(text, None)
+    bounds = "" if found[1] is None else f" ({found[1]:.3f}–{found[2]:.3f})"
+    return Claim(
+        text, mine >= against[0], f"{mine:.3f}{bounds} against {against[0]:.3f}, {against[1]}"
+    )
+
+
+def _is_selection(row: Row) -> bool:
+    """Whether a model learned response selection and nothing else."""
+    return list(row.get("heads", ())) == ["selection"]
+
+
+def _of_selection(rows: Sequence[Row], row: Row, source: str) -> tuple[float, str] | None:
+    """The best model of response selection alone; without one, the row's own head for it."""
+    best = _best([other for other in rows if _is_selection(other)], source, "agreement")
+    own = value_of(row, source, "by_head", "selection")
+    return best or (None if own is None else (own, "its own selection head"))

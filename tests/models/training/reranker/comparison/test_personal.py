@@ -27,6 +27,7 @@ from models.training.reranker.personal_measure import (
     WITH,
     WITHOUT,
     _strangers,
+    compared,
     measure,
     summary,
 )
@@ -52,7 +53,7 @@ def rater(name: str, size: int, rng: np.random.Generator, *, taste: float = 1.0)
 @pytest.fixture(scope="module")
 def people() -> list[Rater]:
     rng = np.random.default_rng(3)
-    return [rater(f"r{i}", 12, rng) for i in range(60)]
+    return [rater(f"r{i}", 12, rng) for i in range(40)]
 
 
 def test_the_future_and_the_candidates_own_labels_do_not_matter(people: list[Rater]) -> None:
@@ -127,7 +128,7 @@ def test_a_missing_label_is_no_judgement() -> None:
 @pytest.mark.parametrize("moment", [ONE_MOMENT, OWN_MOMENT])
 def test_a_planted_taste_is_found_and_a_strangers_is_not(people: list[Rater], moment: str) -> None:
     told: list[int] = []
-    measured = measure(people, moment, tell=lambda: told.append(1), leave_out="b", steps=80)
+    measured = measure(people, moment, tell=lambda: told.append(1), leave_out="b", steps=30)
     assert measured is not None
     found = summary(measured, 50)
     models, gains = found["all"]["models"], found["all"]["differences"]
@@ -145,19 +146,41 @@ def test_a_planted_taste_is_found_and_a_strangers_is_not(people: list[Rater], mo
     assert found["without_marked"]["pairs"] < found["all"]["pairs"] / 2
 
 
+@pytest.mark.parametrize("moment", [ONE_MOMENT, OWN_MOMENT])
+def test_neither_of_a_pair_is_seen_by_the_other(people: list[Rater], moment: str) -> None:
+    """With the labels of a pair exchanged, its features stay and only the answer turns round."""
+    person = replace(people[0], labels=people[0].labels[:, :1].copy())
+    labels = person.labels.copy()
+    labels[:, 0] = np.linspace(0.2, 0.8, 12)
+    i, j = 4, 9
+    swapped = labels.copy()
+    swapped[[i, j]] = labels[[j, i]]
+    found = []
+    for mine in (labels, swapped):
+        made = compared(replace(person, labels=mine), people[1], moment, None)
+        assert made is not None
+        # All labels differ, so the pairs stand in order: (0, 1), (0, 2), …
+        at = sum(11 - k for k in range(i)) + (j - i - 1)
+        assert len(made.past) == 66
+        found.append((made.base[at], made.personal[at]))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other[::-1])
+
+
 def test_a_stranger_is_never_oneself(people: list[Rater]) -> None:
-    for size in (2, 3, 7, 60):
+    for size in (2, 3, 7, 40):
         found = _strangers(people[:size], seed=7)
         assert all(other != i for i, other in enumerate(found))
         assert all(0 <= other < size for other in found)
 
 
-def test_people_without_taste_give_no_gain() -> None:
+@pytest.mark.parametrize("moment", [ONE_MOMENT, OWN_MOMENT])
+def test_people_without_taste_give_no_gain(moment: str) -> None:
     rng = np.random.default_rng(5)
-    people = [rater(f"n{i}", 10, rng, taste=0.0) for i in range(50)]
-    measured = measure(people, ONE_MOMENT, steps=80)
+    people = [rater(f"n{i}", 7, rng, taste=0.0) for i in range(40)]
+    measured = measure(people, moment, steps=30)
     assert measured is not None
-    gain = summary(measured, 100)["all"]["differences"][f"{WITH} - {WITHOUT}"]
+    gain = summary(measured, 50)["all"]["differences"][f"{WITH} - {WITHOUT}"]
     assert gain[0] < 0.02
     assert gain[1] < 0.0, "nothing to be sure of"
 
