@@ -12,6 +12,7 @@ percentiles with its age (≥).
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 from collections.abc import Iterator, Mapping
@@ -136,6 +137,8 @@ def level(up: Sides, clients: int, options: argparse.Namespace) -> dict[str, Any
     after = service.metrics(up.running[KINDRED])
     gap = service.quantile(before, after, "kindred_hub_gap_seconds", 0.99)
     return {
+        "rounds": options.rounds,
+        "seconds": options.seconds,
         "sides": {name: summary(rows) for name, rows in rounds.items()},
         "stages_ms": stage_times(before, after),
         "hub_gap_p99_ms": 1e3 * gap,
@@ -154,12 +157,25 @@ def measure(options: argparse.Namespace, generator: Path | None = None) -> dict[
     return {
         "machine": report.machine(),
         "generator": generator.name if generator else "shipped",
-        "rounds": options.rounds,
-        "seconds": options.seconds,
         "settings": COLD,
         "absent_peers": absent,
         "levels": levels,
     }
+
+
+def added(saved: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """The levels of both, by number of people; of one measured twice, the newer.
+
+    Raises ValueError where the saved ones are of another machine, version or generator.
+    """
+    for name in ("generator", "settings"):
+        if saved[name] != result[name]:
+            raise ValueError(f"the saved levels are of another {name}")
+    theirs, ours = ({**r["machine"], "date": ""} for r in (saved, result))
+    if theirs != ours:
+        raise ValueError("the saved levels are of another machine or other versions")
+    levels = {**saved["levels"], **result["levels"]}
+    return {clients: levels[clients] for clients in sorted(levels, key=int)}
 
 
 def ratios(level: dict[str, Any]) -> dict[str, float]:
@@ -195,14 +211,25 @@ def show(result: dict[str, Any], naive_goal: float = NAIVE_GOAL) -> str:
     header += ["Kindred is", "replies", "others", "generator's core, lag p99"]
     lines = [
         report.describe(result["machine"]),
-        f"Generator: {result['generator']}. Medians of {result['rounds']} rounds of "
-        f"{result['seconds']:g} s.",
+        f"Generator: {result['generator']}. Medians of {_windows(result['levels'])}.",
         report.table(header, rows),
         _goals(result, naive_goal),
         *(f"{name}: absent ({why})." for name, why in result["absent_peers"].items()),
         f"Inside Kindred:\n\n{_inside(result['levels'])}",
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _windows(levels: dict[str, Any]) -> str:
+    """How many rounds of how long, for each number of people that had its own."""
+    measured: dict[tuple[int, float], list[str]] = {}
+    for clients, at in levels.items():
+        measured.setdefault((at["rounds"], at["seconds"]), []).append(clients)
+    alike = len(measured) == 1
+    return ", ".join(
+        f"{rounds} rounds of {seconds:g} s" + ("" if alike else f" ({', '.join(at)} people)")
+        for (rounds, seconds), at in measured.items()
+    )
 
 
 def _goals(result: dict[str, Any], naive_goal: float) -> str:
@@ -246,6 +273,7 @@ def parse(name: str) -> argparse.Namespace:
     parser.add_argument("--ramp", type=float, default=5.0, help="seconds before they count")
     parser.add_argument("--drain", type=float, default=30.0, help="seconds to wait for the last")
     parser.add_argument("--warm", type=float, default=4.0, help="seconds for each side, at first")
+    parser.add_argument("--add", action="store_true", help="keep the saved levels of other numbers")
     parser.add_argument("--quick", action="store_true", help="a smoke test: one short round")
     parser.add_argument("--out", type=Path, default=service.ROOT / "var" / "bench" / f"{name}.json")
     options = parser.parse_args()
@@ -258,6 +286,8 @@ def main(name: str = "chat", generator: Path | None = None) -> int:
     """Run, print the table, save the JSON."""
     options = parse(name)
     result = measure(options, generator)
+    if options.add and options.out.exists():
+        result["levels"] = added(json.loads(options.out.read_text()), result)
     report.save(options.out, result)
     print(show(result))
     print(f"(figures in {options.out})", file=sys.stderr)

@@ -29,13 +29,19 @@ def one(rps: float, p95: float = 100.0, cut: int = 0) -> dict[str, Any]:
 
 def result(**sides: list[dict[str, Any]]) -> dict[str, Any]:
     named = {name.replace("_", "-"): chat.summary(rows) for name, rows in sides.items()}
-    level = {"sides": named, "stages_ms": {"gather": 12.0}, "hub_gap_p99_ms": 5.0, "late": 0.0}
+    level = {
+        "rounds": 3,
+        "seconds": 20.0,
+        "sides": named,
+        "stages_ms": {"gather": 12.0},
+        "hub_gap_p99_ms": 5.0,
+        "late": 0.0,
+    }
     machine = {"cores": 2, "processor": "x", "extensions": [], "python": "3", "versions": {}}
     return {
         "machine": {**machine, "date": "2026-01-01"},
         "generator": "shipped",
-        "rounds": 3,
-        "seconds": 20.0,
+        "settings": {},
         "absent_peers": {},
         "levels": {"8": level},
     }
@@ -131,3 +137,15 @@ def test_the_random_gpt2_says_a_word_for_each_of_its_ids() -> None:
     assert len(said.split()) == 20
     with pytest.raises(ValueError):
         gpt2_small.extend(raw, ["one"], 60_000)
+
+
+def test_levels_measured_apart_stand_in_one_table_with_their_windows() -> None:
+    first, second = result(kindred=[one(12.0)]), result(kindred=[one(20.0)])
+    second["levels"] = {"32": {**second["levels"].pop("8"), "seconds": 40.0}}
+    second["machine"]["date"] = "2026-01-02"
+    first["levels"] = chat.added(first, second)
+    assert list(first["levels"]) == ["8", "32"]
+    assert "3 rounds of 20 s (8 people), 3 rounds of 40 s (32 people)" in chat.show(first)
+    second["machine"]["cores"] = 4
+    with pytest.raises(ValueError, match="another machine"):
+        chat.added(first, second)
