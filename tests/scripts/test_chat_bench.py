@@ -89,7 +89,7 @@ def test_the_side_that_begins_moves_on_and_all_get_the_same_messages(
     monkeypatch.setattr(chat, "one_round", round_of)
     monkeypatch.setattr(service, "metrics", lambda at: {})
     up: Any = chat.Sides(dict.fromkeys((chat.KINDRED, chat.NAIVE, chat.STREAMER)), {})
-    chat.level(up, 8, argparse.Namespace(rounds=3))
+    chat.level(up, 8, argparse.Namespace(rounds=3, seconds=4.0))
     sides = [side for side, _ in asked]
     assert [sides[i] for i in (0, 3, 6)] == [chat.KINDRED, chat.NAIVE, chat.STREAMER]
     assert all(sides.count(side) == 3 for side in set(sides))
