@@ -184,16 +184,19 @@ def each_by_its_own(
 ) -> Callable[[list[Asked]], list[Result]]:
     """A batch function over `Asked`s, from one over a model and its items.
 
-    Raises TypeError where it is not given one result for each item.
+    Raises ModelFailure where a version was let go, before any of the others is run: the batch is
+    then run again by halves, and what was computed would be lost. Raises TypeError where it is not
+    given one result for each item.
     """
 
     def run_each(batch: list[Asked]) -> list[Result]:
         groups: dict[Served[Any], list[int]] = {}
         for place, asked in enumerate(batch):
             groups.setdefault(asked.served, []).append(place)
+        models = [served.model for served in groups]
         results: dict[int, Result] = {}
-        for served, places in groups.items():
-            found = run(served.model, [batch[place].item for place in places])
+        for model, places in zip(models, groups.values(), strict=True):
+            found = run(model, [batch[place].item for place in places])
             if not isinstance(found, Sequence) or len(found) != len(places):
                 raise TypeError(f"the model returned no list of {len(places)} results")
             results.update(zip(places, found, strict=True))

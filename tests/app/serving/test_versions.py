@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
 
 from app.errors import ModelFailure
+from app.serving.batcher import Batcher
+from app.serving.queue import Budget
 from app.serving.versions import Asked, Fleet, Versions, each_by_its_own
+from app.telemetry import Metrics
 
 
 class Model:
@@ -87,3 +91,40 @@ def test_each_item_meets_its_own_model_and_keeps_its_place() -> None:
     assert calls == [[1, 3], [2]]
     with pytest.raises(TypeError, match="no list of 2"):
         each_by_its_own(lambda model, items: ["one"])(batch)
+
+
+def test_a_version_that_was_let_go_is_found_before_any_other_is_run() -> None:
+    alive, gone = Versions(Model("a")).default, Versions(Model("b")).default
+    gone.let_go()
+    ran: list[str] = []
+
+    def run(model: Model, items: list[int]) -> Sequence[int]:
+        ran.append(model.version)
+        return items
+
+    batch = [Asked(alive, 1), Asked(gone, 2), Asked(alive, 3)]
+    with pytest.raises(ModelFailure, match="b is not loaded"):
+        each_by_its_own(run)(batch)
+    assert ran == []
+
+
+def test_who_asks_a_version_that_was_let_go_takes_nobody_else_along() -> None:
+    alive, gone = Versions(Model("a")).default, Versions(Model("b")).default
+    gone.let_go()
+    ran: list[int] = []
+
+    def run(model: Model, items: list[int]) -> Sequence[int]:
+        ran.extend(items)
+        return items
+
+    batcher: Batcher[Asked, int] = Batcher(
+        "toy", each_by_its_own(run), Budget(100, 8), lambda asked: 1, Metrics()
+    )
+    try:
+        asked = [Asked(gone if i == 5 else alive, i) for i in range(8)]
+        outcomes = batcher.submit(asked, time.monotonic() + 60).wait()
+    finally:
+        batcher.close()
+    assert isinstance(outcomes[5].error, ModelFailure)
+    assert [one.get() for i, one in enumerate(outcomes) if i != 5] == [0, 1, 2, 3, 4, 6, 7]
+    assert sorted(ran) == [0, 1, 2, 3, 4, 6, 7]  # each once: nothing was computed for nothing
