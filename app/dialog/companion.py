@@ -74,10 +74,12 @@ class Companion:
         if parent.alternative is not None:
             return self._store.impressions.get(user_id, parent.alternative).reply
         shown = (*parent.slate.shown, *((parent.slate.chosen,) if parent.slate.chosen else ()))
-        candidates = self._screened_now(user_id, parent)
+        candidates, crisis = self._screened_now(user_id, parent)
         candidate = policy.next_best(candidates, shown)
         if candidate is None:
             raise Conflict("There is no other reply to this message.")
+        # In a crisis nothing is tried out on anybody, whatever the first reply was part of.
+        variants = {} if crisis else parent.reply.variants
         now = time.time()
         reply = Reply(
             reply_id=ids.near(ids.REPLY, user_id, now),
@@ -85,7 +87,7 @@ class Companion:
             text=candidate.text,
             source=candidate.source,
             degraded=parent.reply.degraded,
-            variants=parent.reply.variants,
+            variants=variants,
             created_at=now,
         )
         slate = replace(
@@ -95,6 +97,7 @@ class Companion:
             shown=shown,
             explored=False,
             exploration=0.0,
+            variants=variants,
         )
         return self._store.impressions.add_alternative(
             parent,
@@ -156,14 +159,14 @@ class Companion:
             created_at=now,
         )
 
-    def _screened_now(self, user_id: str, parent: Impression) -> tuple[Candidate, ...]:
-        """The slate's candidates as this moment sees them: what was said since, a crisis since."""
+    def _screened_now(self, user_id: str, parent: Impression) -> tuple[tuple[Candidate, ...], bool]:
+        """The slate's candidates as this moment sees them, and whether it is one of a crisis."""
         conversation, page = self._store.contexts.conversation(
             user_id, parent.reply.conversation_id, None, _LATEST
         )
         said = [v.turn.text for v in page.items if v.turn.speaker is Speaker.KINDRED]
         moment = screen.Moment.of(parent.context[-1], said, crisis=conversation.crisis)
-        return screen.screen(parent.slate.candidates, moment)
+        return screen.screen(parent.slate.candidates, moment), conversation.crisis
 
     def _taste(self, impression: Impression, reaction: ReactionKind) -> Taste | None:
         """The taste of a reaction; a reaction is kept even when the encoder cannot tell it."""

@@ -11,7 +11,7 @@ import pytest
 
 from app.dialog.companion import Companion
 from app.dialog.pipeline import ChatRequest
-from app.domain import Slate, Source
+from app.domain import Reply, Slate, Source
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.experiments.model_flags import definition
 from app.serving.fakes import FakeEngine
@@ -153,3 +153,26 @@ def test_who_is_answered_by_safety_met_no_model(
     slate, variants = slate_of(store, engine, person, abuse)
     assert slate.candidates == ()
     assert variants.keys() == DEFAULT_FLAGS.keys()
+
+
+def test_an_alternative_in_a_crisis_is_part_of_no_experiment(
+    store: Store, engine: TwoVersions, person: Person
+) -> None:
+    engine.kinds["reranker"].add(Model("v1"))
+    serve_everybody(store, "reranker", "v1")
+    companion = Companion(store, engine, Settings(chat_deadline_ms=30_000), Metrics())
+
+    def say(text: str, conversation: str | None = None) -> Reply:
+        return companion.reply(ChatRequest(person.user_id, person.generation, text, conversation))
+
+    first = say("hello there")
+    before = companion.alternative(person.user_id, first.reply_id)
+    assert before.variants["reranker-model"] == "v1"
+    second = say("tell me about tea", first.conversation_id)
+    assert second.variants
+    say("i want to kill myself", first.conversation_id)
+    after = companion.alternative(person.user_id, second.reply_id)
+    assert after.variants == {}
+    slate = store.impressions.find(after.reply_id).slate
+    assert slate.variants == {}
+    assert slate.versions["reranker"] == "v1"  # which it was is still known
