@@ -12,6 +12,7 @@ while they do (`changing`), so two promotes at once are one after the other.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -151,21 +152,26 @@ class Registry:
     def save_report(self, kind: str, version: str, report: Mapping[str, Any]) -> Path:
         """Keep the evaluation of a version (registered or not yet); the latest stands."""
         path = self.report_path(kind, version)
-        write_atomically(path, json.dumps(dict(report), indent=2, ensure_ascii=False) + "\n")
+        write_atomically(path, json.dumps(dict(report), indent=2) + "\n")
         return path
 
     def append(self, kind: str, event: Event) -> None:
-        """Add to the history, durably. Hold `changing`."""
+        """Add to the history, durably. Hold `changing`. Raises OSError where there is no room."""
         path = self.root / kind / HISTORY
         # A line that a crash cut short is ended, so that it spoils no other.
-        torn = path.exists() and not path.read_bytes().endswith((b"\n",)) and path.stat().st_size
-        line = json.dumps(asdict(event), ensure_ascii=False) + "\n"
+        before = path.read_bytes() if path.exists() else b""
+        torn = bool(before) and not before.endswith(b"\n")
+        # ASCII alone: whatever was typed as a reason can be written, and no line is cut in two.
+        line = (b"\n" if torn else b"") + json.dumps(asdict(event)).encode("ascii") + b"\n"
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(handle, (b"\n" if torn else b"") + line.encode())
+            if os.write(handle, line) != len(line):
+                raise OSError(errno.ENOSPC, "the history has no room for another line", str(path))
             os.fsync(handle)
         finally:
             os.close(handle)
+        if not before:
+            _sync(path.parent)
 
     def promoted(self, kind: str, version: str, share: int, **more: Any) -> Event:
         """Write down that a version is now served to `share` per cent; hold `changing`."""
@@ -182,10 +188,9 @@ class Registry:
         self.folder(kind, "0" * 12)
         path = self.root / kind / HISTORY
         events = []
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for line in lines:
+        for line in path.read_bytes().split(b"\n") if path.exists() else []:
             try:
-                events.append(Event(**json.loads(line)))
+                events.append(Event(**json.loads(line.decode(errors="replace"))))
             except (ValueError, TypeError):
                 continue
         return events
@@ -213,8 +218,10 @@ class Registry:
 
     def trial(self, kind: str) -> Entry | None:
         """The candidate that a share of the people has, if there is one."""
-        tried = [entry for entry in self.entries(kind) if 0 < entry.share < 100]
-        return tried[-1] if tried else None
+        for entry in self.entries(kind):
+            if entry.state is State.CANDIDATE and entry.share > 0:
+                return entry
+        return None
 
     def before(self, kind: str) -> str | None:
         """What a rollback returns to: what was everybody's before the last promotion that stands.
@@ -241,6 +248,7 @@ class Registry:
             verify(half, kind=kind)
             for path in half.rglob("*"):
                 _sync(path)
+            _sync(half)
             half.rename(place)
             _sync(place.parent)
         except (OSError, ModelFileError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,79 @@ def test_a_line_that_a_crash_cut_short_spoils_no_other(registry: Registry, tmp_p
     assert (last.version, last.forced, last.why) == (one, True, "so")
     assert len(registry.history(KIND)) == 2
     assert states(registry) == {one: (State.SERVING, 100)}
+
+
+@pytest.mark.parametrize(
+    "why", ["caf\u00e9 \u65e5\u672c", "a\u2028b\x85c\x0bd", "lone \udce9 surrogate", "two\nlines"]
+)
+def test_whatever_the_reason_is_it_is_one_line_that_is_read_again(
+    registry: Registry, tmp_path: Path, why: str
+) -> None:
+    (one,) = registered(registry, tmp_path, "one")
+    registry.promoted(KIND, one, 10, who="me", why=why)
+    registry.save_report(KIND, one, {"reasons": [why]})
+    assert registry.history(KIND)[-1].why == why
+    assert len((registry.root / KIND / "history.jsonl").read_bytes().split(b"\n")) == 3
+    assert registry.report(KIND, one) == {"reasons": [why]}
+
+
+def test_bytes_that_are_no_text_spoil_no_line_but_their_own(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (one,) = registered(registry, tmp_path, "one")
+    path = registry.root / KIND / "history.jsonl"
+    with path.open("ab") as file:
+        file.write('{"at": "now", "who": "Ren\u00e9'.encode()[:-1])  # torn within a letter
+    registry.promoted(KIND, one, 100, who="me")
+    with path.open("ab") as file:
+        # Written when lines held more than ASCII, these characters were taken for ends of lines.
+        line = {"at": "t", "who": "me", "action": "promoted", "version": one, "why": "a\u2028b"}
+        file.write(json.dumps({**line, "share": 10}, ensure_ascii=False).encode() + b"\n")
+    assert [event.action for event in registry.history(KIND)] == [
+        "registered", "promoted", "promoted",
+    ]  # fmt: skip
+    assert registry.history(KIND)[-1].why == "a\u2028b"
+
+
+def test_a_history_that_the_disk_has_no_room_for_is_an_error(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = registered(registry, tmp_path, "one")
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr("models.registry.os.write", lambda file, line: write(file, line[:20]))
+        with pytest.raises(OSError, match="no room"):
+            registry.promoted(KIND, one, 100, who="me")
+    assert registry.serving(KIND) is None
+    registry.promoted(KIND, one, 100, who="me")
+    assert registry.serving(KIND) == one
+
+
+def test_the_trial_is_the_candidate_however_late_what_serves_was_registered(
+    registry: Registry, tmp_path: Path
+) -> None:
+    candidate, base = registered(registry, tmp_path, "candidate", "base")
+    registry.promoted(KIND, candidate, 10, who="me", before=base)
+    trial = registry.trial(KIND)
+    assert trial is not None
+    assert (trial.version, trial.share) == (candidate, 10)
+
+
+def test_a_copy_is_on_the_disk_before_it_has_its_name(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, bool]] = []
+    version = make(tmp_path / "one", "one")
+    place = registry.folder(KIND, version)
+    monkeypatch.setattr(
+        "models.registry._sync", lambda path: synced.append((path.name, place.exists()))
+    )
+    with registry.changing(KIND):
+        registry.register(KIND, tmp_path / "one", who="me")
+    half = f".{version}.half"
+    assert (half, False) in synced
+    assert ("weights.safetensors", False) in synced
+    assert synced.index((half, False)) < synced.index((KIND, True))
 
 
 def test_the_latest_report_stands(registry: Registry, tmp_path: Path) -> None:
