@@ -152,20 +152,22 @@ class Trainer:
                 reported = place.seconds
 
     def _batches(self) -> Iterator[list[Window]]:
-        """Updates from where the run stands, for ever; changes phase when its time has come."""
+        """Updates from where the run stands, for ever; changes phase when its time has come.
+
+        What comes next follows from the progress alone, so that a resumed run goes on as it would
+        have gone on.
+        """
         place = self.progress
         while True:
-            place.phase = self.data.phase(place.fraction, self.config.finish_share, place.phase)
-            phase = place.phase
-            batches = self.data.epoch(phase, place.epoch)
-            while place.batch < len(batches):
-                place.batch += 1
-                yield batches[place.batch - 1]
-                now = self.data.phase(place.fraction, self.config.finish_share, phase)
-                if now != phase:
-                    break
-            place.epoch += 1
-            place.batch = 0
+            phase = self.data.phase(place.fraction, self.config.finish_share, place.phase)
+            if place.batch and (
+                phase != place.phase or place.batch >= len(self.data.epoch(phase, place.epoch))
+            ):
+                place.epoch += 1
+                place.batch = 0
+            place.phase = phase
+            place.batch += 1
+            yield self.data.epoch(phase, place.epoch)[place.batch - 1]
 
     def _step(self, rows: Sequence[Window]) -> float:
         """One update; returns this process's part of the mean loss of its learned tokens."""

@@ -11,7 +11,7 @@ import torch
 from models.training.generator.config import TrainConfig
 from models.training.generator.muon import orthogonalise
 from models.training.generator.network import load_base, make_optimizers, new_model
-from models.training.generator.schedule import FINISH, Schedule, rate_factor
+from models.training.generator.schedule import FINISH, MAIN, Schedule, rate_factor
 from models.training.generator.sizes import SIZES
 from models.training.generator.states import load_state, save_state
 from models.training.generator.trainer import Trainer
@@ -86,6 +86,38 @@ def test_a_resumed_run_is_the_same_run(tmp_path: Path, public: Path) -> None:
     assert second.progress.step == straight.progress.step == 7
     assert second.progress.tokens == straight.progress.tokens
     assert_equal(weights_of(second), weights_of(straight))
+
+
+def test_a_stop_at_any_step_around_the_finishing_phase_changes_nothing(
+    tmp_path: Path, public: Path, own: Path
+) -> None:
+    def trainer_of(name: str) -> Trainer:
+        config = {"finish_share": 0.5}
+        return make_trainer(tmp_path / name, public, own, Schedule(steps=8), config=config)
+
+    straight = trainer_of("straight")
+    straight.run()
+    for stop in (3, 4, 5):
+        trainer_of(f"stop-{stop}").run(max_steps=stop)
+        resumed = trainer_of(f"stop-{stop}")
+        assert resumed.progress.step == stop
+        resumed.run()
+        assert replace(resumed.progress, seconds=0.0) == replace(straight.progress, seconds=0.0)
+        assert_equal(weights_of(resumed), weights_of(straight))
+
+
+def test_a_stop_at_the_end_of_an_epoch_changes_nothing(tmp_path: Path, public: Path) -> None:
+    straight = make_trainer(tmp_path / "a", public)
+    few = straight.data.epoch(MAIN, 0)[:3]
+    cut = [make_trainer(tmp_path / "b", public)]
+    straight.data.epoch = lambda phase, number: few  # type: ignore[method-assign]
+    straight.run(max_steps=7)
+    for stop in (2, 3, 4, 6, 7):
+        cut[-1].data.epoch = lambda phase, number: few  # type: ignore[method-assign]
+        cut[-1].run(max_steps=stop - cut[-1].progress.step)
+        cut.append(make_trainer(tmp_path / "b", public))
+    assert (cut[-1].progress.epoch, cut[-1].progress.batch) == (2, 1)
+    assert_equal(weights_of(cut[-1]), weights_of(straight))
 
 
 def test_by_steps_or_tokens_two_runs_end_alike(tmp_path: Path, public: Path, own: Path) -> None:
