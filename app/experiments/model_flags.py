@@ -24,8 +24,9 @@ def definition(
     """A flag that gives `candidate` to `share` per cent of the people, the rest `serving`.
 
     At 100 the candidate is the default variant. Whoever has a candidate keeps it while its share
-    grows, since the buckets of `fractional` grow from their beginning. Raises ValueError for a
-    share that is none, or one without a candidate.
+    grows, since the buckets of `fractional` grow from their beginning; each candidate is tried by
+    other people, since its name is part of what is hashed. Raises ValueError for a share that is
+    none, or one without a candidate.
     """
     if not 0 <= share <= 100 or (share > 0 and not candidate):
         raise ValueError(f"a share is 0 to 100 per cent of a candidate, not {share}")
@@ -38,7 +39,9 @@ def definition(
         "metadata": {"description": f"Which version of the {kind} answers whom (scripts/promote)."},
     }
     if other and 0 < share < 100:
-        found["targeting"] = {"fractional": [[other, share], [serving, 100 - share]]}
+        # Without the candidate in it the same tenth of the people would try every one there is.
+        whose = {"cat": [{"var": "$flagd.flagKey"}, other, {"var": "targetingKey"}]}
+        found["targeting"] = {"fractional": [whose, [other, share], [serving, 100 - share]]}
     return found
 
 
@@ -48,6 +51,21 @@ def named(definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, 
     A flag that is missing, disabled or broken names what is installed.
     """
     return {kind: _named(definitions.get(flag, {})) for kind, flag in MODEL_FLAGS.items()}
+
+
+def stand_ins(definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """For each kind the version that serves everybody where the first named cannot be loaded.
+
+    It is what was everybody's before. A version that a share of the people tries is none: it was
+    not meant for the others.
+    """
+    found = {}
+    for kind, flag in MODEL_FLAGS.items():
+        definition = definitions.get(flag, {})
+        others = _named(definition)[1:]
+        if others and not definition.get("targeting"):
+            found[kind] = others[0]
+    return found
 
 
 def _named(definition: Mapping[str, Any]) -> tuple[str, ...]:

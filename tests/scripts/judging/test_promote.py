@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.experiments.assignment import evaluate
-from app.experiments.model_flags import definition, named
+from app.experiments.model_flags import definition, named, stand_ins
 from app.experiments.schema import validate
 from app.settings import Settings
 from app.store.store import Store
@@ -203,6 +203,33 @@ def test_a_model_that_the_settings_name_without_a_manifest_is_called_installed(
     assert promote("--rollback", "--kind", "generator") == 0
     assert named(store.flags.all().definitions)["generator"] == ("installed",)
     assert registry.serving("generator") == "installed"
+
+
+def test_each_candidate_is_tried_by_other_people_who_keep_it_while_its_share_grows() -> None:
+    def having(candidate: str, share: int) -> set[int]:
+        flag = definition("reranker", "base", candidate, share)
+        assert validate(flag) == []
+        return {
+            i
+            for i in range(5_000)
+            if evaluate(flag, "reranker-model", {"targetingKey": f"u{i}"}).value == candidate
+        }
+
+    first, second = having("0123456789ab", 10), having("ba9876543210", 10)
+    assert len(first) == pytest.approx(500, abs=100)
+    assert len(second) == pytest.approx(500, abs=100)
+    assert len(first & second) == pytest.approx(50, abs=35)  # as many as chance puts into both
+    assert first < having("0123456789ab", 30) < having("0123456789ab", 90)
+
+
+def test_what_was_everybodys_stands_in_and_what_is_tried_does_not() -> None:
+    flags = {"reranker-model": definition("reranker", "a", "b", 100)}
+    assert named(flags)["reranker"] == ("b", "a")
+    assert stand_ins(flags) == {"reranker": "a"}
+    assert stand_ins({"reranker-model": definition("reranker", "a", "b", 10)}) == {}
+    assert stand_ins({"reranker-model": definition("reranker", "a")}) == {}
+    assert stand_ins({"reranker-model": {**flags["reranker-model"], "state": "DISABLED"}}) == {}
+    assert stand_ins({}) == {}
 
 
 def test_flags_of_models_name_what_must_be_loaded() -> None:
