@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
 
     Raises OSError or ValueError for data, bases and folders that cannot be used.
     """
-    refuse_to_replace(options.out)
+    refuse_to_replace(options.out, KIND)
     if options.threads:
         torch.set_num_threads(options.threads)
     transformers_logging.set_verbosity_error()

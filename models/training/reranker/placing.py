@@ -7,7 +7,6 @@ put in their place is exact but for the rounding to halves. Bert's part of the f
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,15 +116,10 @@ def _serve(config: dict[str, Any], fitted: Sequence[Fitted]) -> None:
     config["reactions"] = {"upvote_before": before}
 
 
-def write_folder(out: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-    """A folder of these tensors and this configuration, in place of what was there; no manifest."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    half_written = out / f".{WEIGHTS}.tmp"
-    save_file(dict(weights), half_written)
-    half_written.chmod(0o644)  # safetensors writes 0600; who may read the manifest may read it
-    half_written.replace(out / WEIGHTS)
-    write_atomically(out / CONFIG, json.dumps(config, indent=2) + "\n")
+def write_tensors(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """These tensors and this configuration as a served folder's files; no manifest."""
+    save_file(dict(weights), folder / WEIGHTS)
+    write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
 def head_from(weights: Mapping[str, Tensor]) -> RerankHead:

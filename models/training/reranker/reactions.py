@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.checkpoint import DataSource, verify, write_manifest
+from models.checkpoint import DataSource, verify
 from models.reranker import CONFIG, KIND, WEIGHTS
+from models.training.encoder.folders import write_model
 from models.training.examples import REACTION_HEADS, Example
 from models.training.reranker.asymmetric.evaluate import auc, expected_calibration_error
 from models.training.reranker.frozen import PairVectors
@@ -38,7 +39,7 @@ from models.training.reranker.placing import (
     head_from,
     hidden_of,
     place,
-    write_folder,
+    write_tensors,
 )
 
 FOLDS = 5
@@ -89,6 +90,7 @@ def retrain_head(
     Raises:
         TooFewReactions: fewer than `least` liked or not liked.
         models.checkpoint.ModelFileError: the folder is not a served reranker.
+        ValueError: `out` holds something that is no reranker; nothing of it is touched.
     """
     known = [example for example in examples if example.head in REACTION_HEADS]
     if not (enough := _enough(known, least)) or SERVED not in enough:
@@ -107,9 +109,9 @@ def retrain_head(
         "heads": {one.head: dict(one.metrics) for one in fitted},
         "moved_rms": moved,
     }
-    write_folder(out, config, weights)
-    write_manifest(
+    write_model(
         out,
+        lambda fresh: write_tensors(fresh, config, weights),
         name="kindred-reranker",
         kind=KIND,
         command=command,

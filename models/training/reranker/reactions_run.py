@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from models.checkpoint import ModelFileError
-from models.reranker import CONFIG, WEIGHTS
+from models.reranker import CONFIG, KIND, WEIGHTS
+from models.training.encoder.folders import refuse_to_replace
 from models.training.examples import BadExample, Example, read_examples
 from models.training.record import Run, RunConflict
 from models.training.reranker.frozen import PairVectors
@@ -22,6 +23,7 @@ class _Stopped(Exception):
 def main(options: argparse.Namespace, typed: str) -> int:
     """Retrain and report; 1 with one line where it cannot be, 0 also where it was stopped."""
     try:
+        refuse_to_replace(options.out, KIND)
         record = Run.open(
             options.run,
             command=typed,
