@@ -60,7 +60,8 @@ class Run:
         Args:
             command: as it was typed; paths that name this machine are the caller's to replace.
             config: all that the result depends on, as JSON values.
-            data: files that are read; their names and hashes are kept, not their folders.
+            data: files that are read; their names and hashes are kept, not their folders (of
+                files of one name, as much of the folders as tells them apart).
 
         Raises:
             RunConflict: the folder's run had another configuration, seed or data.
@@ -71,7 +72,7 @@ class Run:
                 {
                     "config": dict(config),
                     "seed": seed,
-                    "data": {path.name: file_sha256(path) for path in data},
+                    "data": {name: file_sha256(path) for name, path in named(data).items()},
                 }
             )
         )
@@ -81,11 +82,17 @@ class Run:
             for name, value in wanted.items():
                 if document.get(name) != value:
                     raise RunConflict(f"{folder}: holds a run with another {name}")
+            made_by = document.setdefault("revisions", [document.get("revision", "")])
+            if made_by[-1] != (now := revision()):
+                made_by.append(now)
+                write_atomically(path, json.dumps(document, indent=2) + "\n")
         else:
+            now = revision()
             document = {
                 "command": command,
                 **wanted,
-                "revision": revision(),
+                "revision": now,
+                "revisions": [now],  # of each start, where it differs from the one before
                 "machine": machine(),
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seconds": 0.0,
@@ -197,6 +204,20 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Paths by the shortest end of each that no other has: the name, or folders and name."""
+    found = list(dict.fromkeys(path.resolve() for path in paths))
+    names: dict[str, Path] = {}
+    for path in found:
+        others = [other for other in found if other != path]
+        for count in range(1, len(path.parts) + 1):
+            end = path.parts[-count:]
+            if all(other.parts[-count:] != end for other in others):
+                break
+        names["/".join(end).replace("//", "/")] = path
+    return names
 
 
 def revision() -> str:

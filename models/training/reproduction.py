@@ -20,8 +20,11 @@ from typing import Any
 from models.checkpoint import file_sha256
 from models.training.record import RUN_FILE, revision
 
+# Whole words of a name: `sentiment.auc` holds a "time", and is a figure of the model all the same.
 _OF_THE_MACHINE = re.compile(
-    r"second|minute|hour|time|speed|throughput|per_s|/s\b|memory|megabyte|_mb\b|_ms\b|\beta\b"
+    r"(?<![a-z])(?:(?:milli|micro|nano)?seconds?|minutes?|hours?|(?:run|wall)?times?|timings?"
+    r"|speed(?:up)?|throughput|memory|rss|(?:kilo|mega|giga)?bytes?|[kmg]i?b|ms|us|eta)(?![a-z])"
+    r"|(?:per_|/)s(?:ec)?(?![a-z])"
 )
 
 
@@ -81,14 +84,20 @@ def differences(document: Mapping[str, Any], words: Sequence[str]) -> Iterator[s
 
     Data are looked for by name below the folders that the command names.
     """
-    then, now = str(document.get("revision", "")), revision()
-    if then != now:
+    made_by = [str(name) for name in document.get("revisions", [document.get("revision", "")])]
+    then, now = made_by[-1], revision()
+    if len(set(made_by)) > 1:
+        names = ", then ".join(name or "what is unknown" for name in made_by)
+        yield f"code: the run was made by {names}, as it was resumed; this is {now or 'unknown'}"
+    elif then != now:
         yield f"code: the run was made by {then or 'what is unknown'}, this is {now or 'unknown'}"
     elif then.endswith("+"):
         yield f"code: files differed from {then[:-1]} then, and differ now; maybe otherwise"
     files = _files(words)
     for name, sha256 in document["data"].items():
-        found = files.get(name, [])
+        found = files.get(name.rpartition("/")[2], [])
+        # Where the folders have the names that they had then, the file is the one within them.
+        found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
         if not found:
             yield f"data: {name} is not below any folder that the command names"
         elif all(file_sha256(path) != sha256 for path in found):

@@ -45,6 +45,47 @@ def test_a_run_says_what_it_depends_on(tmp_path: Path) -> None:
     assert str(tmp_path) not in (folder / "run.json").read_text()
 
 
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "x" / "d.txt", tmp_path / "b" / "x" / "d.txt", tmp_path / "e.txt"]
+    for i, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(i))
+    folder = tmp_path / "run"
+    data = [*paths, paths[0]]
+    Run.open(folder, command="c", config={}, seed=1, data=data)
+    names = ["a/x/d.txt", "b/x/d.txt", "e.txt"]
+    assert document(folder)["data"] == {
+        name: file_sha256(path) for name, path in zip(names, paths, strict=True)
+    }
+    assert record.named([Path("/d.txt"), Path("/d.txt/d.txt")]) == {
+        "/d.txt": Path("/d.txt"),
+        "d.txt/d.txt": Path("/d.txt/d.txt"),
+    }
+    for path in paths[:2]:
+        before = path.read_text()
+        path.write_text("changed")
+        with pytest.raises(RunConflict, match="another data"):
+            Run.open(folder, command="c", config={}, seed=1, data=data)
+        path.write_text(before)
+    Run.open(folder, command="c", config={}, seed=1, data=data)
+
+
+def test_each_revision_that_a_run_was_resumed_by_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for now in ("one", "one", "two", "two", "one"):
+        monkeypatch.setattr(record, "revision", lambda now=now: now)
+        opened(tmp_path)
+    assert document(tmp_path)["revisions"] == ["one", "two", "one"]
+    assert document(tmp_path)["revision"] == "one"
+    old = document(tmp_path)  # of a release that kept the first revision alone
+    del old["revisions"]
+    (tmp_path / "run.json").write_text(json.dumps(old))
+    monkeypatch.setattr(record, "revision", lambda: "three")
+    opened(tmp_path).finish({})
+    assert document(tmp_path)["revisions"] == ["one", "three"]
+
+
 def test_an_interrupted_run_goes_on_in_the_same_files(tmp_path: Path) -> None:
     first = opened(tmp_path, layers=(1, 2))
     first.report(1, loss=2.0)

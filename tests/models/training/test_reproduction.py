@@ -66,6 +66,50 @@ def test_metrics_are_compared_within_a_tolerance_and_times_not_at_all() -> None:
     assert all(row.agrees for row in compare(then, {**now, "gone": 1.0}, tolerance=0.03))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["seconds", "train_seconds", "eval.time", "runtime", "pairs_per_s", "tokens/s", "step_ms",
+     "peak_memory_mb", "memory_bytes", "pairs_per_second", "training_minutes", "ETA", "speedup",
+     "milliseconds.p50", "rounds[0].time"],
+)  # fmt: skip
+def test_figures_of_the_machine_are_not_compared(name: str) -> None:
+    assert compare({name: 1.0}, {name: 2.0}, 0.01) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sentiment.auc", "beta", "theta", "hourglass", "estimate", "sometimes.f1", "multimeans",
+     "accuracy_per_source", "items/sample", "embeddings", "bus", "reacted"],
+)  # fmt: skip
+def test_names_that_only_hold_such_a_word_are(name: str) -> None:
+    assert [row.agrees for row in compare({name: 1.0}, {name: 2.0}, 0.01)] == [False]
+
+
+def test_a_run_of_several_revisions_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reproduction, "revision", lambda: "b")
+    for made_by in (["a", "b"], ["b", "a", "b"]):
+        document = {"revision": made_by[0], "revisions": made_by, "data": {}}
+        (line,) = reproduction.differences(document, ["scripts/x"])
+        assert ", then ".join(made_by) in line
+    assert not list(reproduction.differences({"revisions": ["b"], "data": {}}, ["scripts/x"]))
+
+
+def test_files_of_one_name_are_looked_for_in_their_folders(tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "d.txt").write_text(folder)
+    hashes = {f"{folder}/d.txt": file_sha256(tmp_path / folder / "d.txt") for folder in "ab"}
+    document = {"revisions": [revision()], "data": hashes}
+    words = ["scripts/x", "--data", str(tmp_path)]
+    assert not [line for line in reproduction.differences(document, words) if "data:" in line]
+    (tmp_path / "b" / "d.txt").write_text("a")
+    (line,) = [line for line in reproduction.differences(document, words) if "data:" in line]
+    assert "b/d.txt has changed" in line
+    (tmp_path / "b").rename(tmp_path / "c")  # folders may have other names here
+    (tmp_path / "c" / "d.txt").write_text("b")
+    assert not [line for line in reproduction.differences(document, words) if "data:" in line]
+
+
 def test_what_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     same, changed = tmp_path / "in" / "same.txt", tmp_path / "in" / "changed.txt"
     same.parent.mkdir()
