@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -44,18 +45,28 @@ class BadExample(ValueError):
 
 
 _FIELDS = {field.name for field in fields(Example)}
+_NEEDED = ("source", "head", "context", "response", "label")
+_NAMES = frozenset({"source", "head", "group", "conversation", "rater"})
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
-    """Write JSON lines (gzip where the name ends so), atomically; returns how many."""
+    """Write JSON lines (gzip where the name ends so), atomically; returns how many.
+
+    The texts are in clear: nothing half-written is left when this fails, and what a run that was
+    killed left is removed first.
+    """
     count = 0
     half_written = path.with_name(f".{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _open(half_written, path.suffix == ".gz", "wt") as stream:
-        for example in examples:
-            stream.write(json.dumps(asdict(example), ensure_ascii=False) + "\n")
-            count += 1
-    half_written.replace(path)
+    half_written.unlink(missing_ok=True)
+    try:
+        with _open(half_written, path.suffix == ".gz", "wt") as stream:
+            for example in examples:
+                stream.write(json.dumps(asdict(example), ensure_ascii=False) + "\n")
+                count += 1
+        half_written.replace(path)
+    finally:
+        half_written.unlink(missing_ok=True)
     return count
 
 
@@ -77,17 +88,41 @@ def parse_example(row: Any) -> Example:
     unknown = sorted(set(row) - _FIELDS)
     if unknown:
         raise BadExample(f"unknown field {unknown[0]!r}")
-    try:
-        values = {**row, "context": tuple(row["context"]), "facts": tuple(row.get("facts", ()))}
-        example = Example(**values)
-    except (KeyError, TypeError) as error:
-        raise BadExample(f"incomplete: {error}") from error
-    texts = (*example.context, *example.facts, example.response)
-    if not example.context or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise BadExample("context and response must be texts, none of them empty")
-    if not isinstance(example.label, int | float) or not 0.0 <= example.label <= 1.0:
-        raise BadExample(f"label must lie in [0, 1], not {example.label!r}")
-    return example
+    missing = [name for name in _NEEDED if name not in row]
+    if missing:
+        raise BadExample(f"incomplete: {missing[0]!r} is missing")
+    values = {name: _texts(row[name], name) for name in ("context", "facts") if name in row}
+    if not values["context"]:
+        raise BadExample("context must hold texts, none of them empty")
+    if not isinstance(row["response"], str) or not row["response"].strip():
+        raise BadExample("response must be a text that is not empty")
+    for name in _NAMES & set(row):
+        if not isinstance(row[name], str):
+            raise BadExample(f"{name} must be a text, not {_short(row[name])}")
+    numbers = {"label": _number(row["label"], "label", 1.0, "[0, 1]")}
+    if "weight" in row:
+        numbers["weight"] = _number(row["weight"], "weight", sys.float_info.max, "[0, ∞)")
+    return Example(**{**row, **values, **numbers})
+
+
+def _texts(value: Any, name: str) -> tuple[str, ...]:
+    """A list of texts; a lone text is none, though it could be taken for its characters."""
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(text, str) and text.strip() for text in value
+    ):
+        raise BadExample(f"{name} must be a list of texts, none of them empty")
+    return tuple(value)
+
+
+def _number(value: Any, name: str, highest: float, words: str) -> float:
+    if not isinstance(value, int | float) or not 0.0 <= value <= highest:
+        raise BadExample(f"{name} must lie in {words}, not {_short(value)}")
+    return float(value)
+
+
+def _short(value: Any) -> str:
+    """As much of a value as a message has room for; a number may have thousands of digits."""
+    return repr(value)[:40]
 
 
 def _open(path: Path, packed: bool, mode: str) -> IO[str]:

@@ -53,6 +53,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_examples(path, torn())
     assert list(read_examples(path)) == [FULL]
+    assert [file.name for file in tmp_path.iterdir()] == ["e.jsonl"]  # its texts are in clear
+
+
+def test_what_a_killed_write_left_goes_before_the_next_begins(tmp_path: Path) -> None:
+    stale = tmp_path / ".e.jsonl.tmp"
+    stale.write_text("in clear")
+
+    def looking() -> Any:
+        assert "in clear" not in (stale.read_text() if stale.exists() else "")
+        yield FULL
+
+    assert write_examples(tmp_path / "e.jsonl", looking()) == 1
+    assert not stale.exists()
 
 
 @pytest.mark.parametrize(
@@ -64,10 +77,24 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         ({"label": float("nan")}, "label must lie in"),
         ({"context": []}, "none of them empty"),
         ({"context": ["  "]}, "none of them empty"),
-        ({"context": [3]}, "must be texts"),
-        ({"context": None}, "incomplete"),
-        ({"response": ""}, "none of them empty"),
-        ({"facts": [None]}, "must be texts"),
+        ({"context": [3]}, "list of texts"),
+        ({"context": None}, "list of texts"),
+        ({"context": "hi"}, "context must be a list of texts"),
+        ({"facts": "I like rain."}, "facts must be a list of texts"),
+        ({"weight": float("nan")}, "weight must lie in"),
+        ({"weight": float("inf")}, "weight must lie in"),
+        ({"weight": -1}, "weight must lie in"),
+        ({"weight": None}, "weight must lie in"),
+        ({"weight": 10**400}, "weight must lie in"),
+        ({"label": 10**400}, "label must lie in"),
+        ({"rater": None}, "rater must be a text, not None"),
+        ({"rater": 3}, "rater must be a text"),
+        ({"conversation": None}, "conversation must be a text"),
+        ({"group": []}, "group must be a text"),
+        ({"head": 1}, "head must be a text"),
+        ({"response": ""}, "not empty"),
+        ({"response": None}, "not empty"),
+        ({"facts": [None]}, "list of texts"),
         ({"lable": 1.0}, "unknown field 'lable'"),
     ],
 )
