@@ -10,6 +10,7 @@ import csv
 import gzip
 import json
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,29 +70,97 @@ def read_csv(
 ) -> Iterator[Record | Reject]:
     """The rows of a CSV file (RFC 4180) by the names of its first row.
 
+    A row may go over several lines. Where that comes to no good, as a quote that is never closed
+    takes in everything behind it, only the line on which the row begins is refused, and the next
+    line is read as the beginning of another.
+
     Raises:
         BadFile: it cannot be opened, or its first row names no columns.
     """
-    refused: list[Reject] = []
     csv.field_size_limit(line_bytes_max)
-    rows = csv.reader(_texts(path, at, line_bytes_max, refused), delimiter=delimiter, strict=True)
+    lines = _Lines(_lines(path, at, line_bytes_max), line_bytes_max)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     names: list[str] | None = None
     while True:
+        lines.begin()
         try:
             row = next(rows)
         except StopIteration:
             break
         except csv.Error as error:
-            yield Reject(rows.line_num, f"not CSV: {error}")
+            if names is None and not lines.refused:
+                raise BadFile(f"{path}: the first row is not CSV: {error}") from None
+            rows = csv.reader(lines, delimiter=delimiter, strict=True)
+            yield lines.give_back(f"not CSV: {error}")
             continue
         finally:
-            yield from refused
-            refused.clear()
+            yield from lines.refused
+            lines.refused.clear()
         if names is None:
             names = _column_names(path, row)
         elif row:
-            yield _row(rows.line_num, names, row)
-    yield from refused
+            yield _row(lines, names, row)
+    yield from lines.refused
+
+
+class _Lines:
+    """Lines for a CSV reader, of which those behind a row's first can be given back.
+
+    Lines that cannot be read are collected in `refused`; one within a row ends it.
+    """
+
+    def __init__(self, lines: Iterator[tuple[int, bytes | Reject]], bytes_max: int) -> None:
+        self._lines, self._bytes_max = lines, bytes_max
+        self._back: deque[tuple[int, str]] = deque()
+        self._taken: list[tuple[int, str]] = []
+        self._size = 0
+        self.refused: list[Reject] = []
+
+    @property
+    def first(self) -> int:
+        """The number of the line on which the row begins."""
+        return self._taken[0][0]
+
+    @property
+    def last(self) -> int:
+        """The number of the last line that was taken for the row."""
+        return self._taken[-1][0]
+
+    def begin(self) -> None:
+        """The next line begins a row."""
+        self._taken.clear()
+        self._size = 0
+
+    def give_back(self, why: str) -> Reject:
+        """Refuse the row's first line; the others come again."""
+        (number, line), *others = self._taken
+        if others:
+            why = f"{why} (up to line {others[-1][0]}; read on from line {others[0][0]})"
+        self._back.extendleft(reversed(others))
+        return Reject(number, why, _printable(line.rstrip("\r\n")))
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._size > self._bytes_max:
+            raise StopIteration  # in the midst of a row, which the reader then refuses
+        if not self._back:
+            self._fetch()
+        number, line = self._back.popleft()
+        self._taken.append((number, line))
+        self._size += len(line)
+        return line
+
+    def _fetch(self) -> None:
+        while True:
+            number, line = next(self._lines)
+            if not isinstance(line, Reject):
+                self._back.append((number, line.decode("utf-8", "surrogateescape")))
+                return
+            self.refused.append(line)
+            if self._taken:
+                raise StopIteration
 
 
 def _column_names(path: Path, row: list[str]) -> list[str]:
@@ -101,13 +170,15 @@ def _column_names(path: Path, row: list[str]) -> list[str]:
     return names
 
 
-def _row(line: int, names: list[str], row: list[str]) -> Record | Reject:
+def _row(lines: _Lines, names: list[str], row: list[str]) -> Record | Reject:
     text = ",".join(row)
+    over = f" (lines {lines.first} to {lines.last})" if lines.last > lines.first else ""
     if len(row) != len(names):
-        return Reject(line, f"{len(row)} fields instead of {len(names)}", text[:_SHOWN])
+        why = f"{len(row)} fields instead of {len(names)}{over}"
+        return Reject(lines.last, why, _printable(text))
     if any(ord(character) in _ESCAPED for character in text):
-        return Reject(line, "not UTF-8", _printable(text))
-    return Record(line, dict(zip(names, row, strict=True)))
+        return Reject(lines.last, f"not UTF-8{over}", _printable(text))
+    return Record(lines.last, dict(zip(names, row, strict=True)))
 
 
 def _parse(number: int, line: bytes) -> Record | Reject:
@@ -124,14 +195,6 @@ def _parse(number: int, line: bytes) -> Record | Reject:
     if not isinstance(value, dict):
         return Reject(number, "not a JSON object", _shown(line))
     return Record(number, value)
-
-
-def _texts(path: Path, at: At | None, line_bytes_max: int, refused: list[Reject]) -> Iterator[str]:
-    for _, line in _lines(path, at, line_bytes_max):
-        if isinstance(line, Reject):
-            refused.append(line)
-        else:
-            yield line.decode("utf-8", "surrogateescape")
 
 
 def _lines(path: Path, at: At | None, line_bytes_max: int) -> Iterator[tuple[int, bytes | Reject]]:

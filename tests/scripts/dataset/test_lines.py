@@ -105,8 +105,54 @@ def test_csv_that_breaks_its_own_rules(tmp_path: Path) -> None:
     huge = b"a,b\n1," + b"x" * 5_000 + b"\n2,ok\n"
     rows = list(read_csv(file(tmp_path, huge), line_bytes_max=1_000))
     assert [type(row).__name__ for row in rows] == ["Reject", "Record"]
+    for bad in (b'a,"b\n1,2\n', b'"a"x,b\n1,2\n'):
+        with pytest.raises(BadFile, match="first row is not CSV"):
+            list(read_csv(file(tmp_path, bad)))
     for bad in (b"a,a\n1,2\n", b",\n1,2\n"):
         with pytest.raises(BadFile, match="name the columns"):
             list(read_csv(file(tmp_path, bad)))
     assert list(read_csv(file(tmp_path, b""))) == []
     assert list(read_csv(file(tmp_path, b"a;b\n1;2\n"), ";")) == [Record(2, {"a": "1", "b": "2"})]
+
+
+@pytest.mark.parametrize("behind", ["", '"a ""quoted"" one",2\n'])
+def test_a_quote_that_is_never_closed_costs_its_own_line(tmp_path: Path, behind: str) -> None:
+    """Closed by nothing, or by the quote of a row far behind."""
+    rows = "".join(f"{i},ok\n" for i in range(20_000))
+    content = f'a,b\n0,"never closed\n{rows}{behind}'
+    first, *others = read_csv(file(tmp_path, content.encode()))
+    assert isinstance(first, Reject)
+    assert (first.line, first.text) == (2, '0,"never closed')
+    assert "read on from line 3" in first.reason
+    assert len(others) == 20_000 + bool(behind)
+    assert others[0] == Record(3, {"a": "0", "b": "ok"})
+    if behind:
+        assert others[-1] == Record(20_003, {"a": 'a "quoted" one', "b": "2"})
+
+
+def test_many_quotes_that_are_never_closed_are_read_in_one_pass(tmp_path: Path) -> None:
+    content = b"a,b\n" + b'1,"x\n2,"y" \n3,z\n' * 5_000
+    rows = list(read_csv(file(tmp_path, content)))
+    assert [row.line for row in rows] == list(range(2, 15_002))
+    assert [type(row).__name__ for row in rows[:6]] == ["Reject", "Reject", "Record"] * 2
+
+
+def test_a_row_is_no_longer_than_a_line_may_be(tmp_path: Path) -> None:
+    """Neither by one open quote nor by many fields of several lines."""
+    fields = b",".join([b'"' + b"x\n" * 100 + b'"'] * 20)
+    rows = list(read_csv(file(tmp_path, b"a,b\n" + fields + b"\n1,ok\n"), line_bytes_max=1_000))
+    assert rows[-1] == Record(2_003, {"a": "1", "b": "ok"})
+    assert all(isinstance(row, Reject) for row in rows[:-1])
+
+
+def test_a_line_that_cannot_be_read_ends_the_row_around_it(tmp_path: Path) -> None:
+    content = b'a,b\n1,"one\n' + b"x" * 2_000 + b'\ntwo"\n2,ok\n'
+    rows = list(read_csv(file(tmp_path, content), line_bytes_max=1_000))
+    assert [row.line for row in rows if isinstance(row, Reject)] == [2, 3, 4]
+    assert rows[-1] == Record(5, {"a": "2", "b": "ok"})
+
+
+def test_a_row_of_several_lines_with_too_many_fields_says_where(tmp_path: Path) -> None:
+    (row,) = read_csv(file(tmp_path, b'a,b\n1,"x\ny",z\n'))
+    assert isinstance(row, Reject)
+    assert "3 fields instead of 2 (lines 2 to 3)" in row.reason
