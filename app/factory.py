@@ -13,7 +13,7 @@ from app import secrets
 from app.dialog.companion import Companion
 from app.errors import StartupError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
-from app.experiments.model_flags import named
+from app.experiments.model_flags import named, stand_ins
 from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
 from app.serving.hang_ups import HangUps
@@ -49,7 +49,11 @@ class Kindred:
         except BaseException:
             self.store.close()
             raise
-        self.engine.follow(lambda: named(self.store.flags.current().definitions))
+        flags = self.store.flags
+        self.engine.follow(
+            lambda: named(flags.current().definitions),
+            lambda: stand_ins(flags.current().definitions),
+        )
         self.companion = Companion(self.store, self.engine, settings, self.metrics)
         self._open = True
 

@@ -93,6 +93,13 @@ class Metrics:
             buckets=(*range(11), 12, 16, 24, 32),
             registry=r,
         )
+        # 0 where none is loaded; of several processes, the one that waits longest.
+        self.swap_load_seconds = Gauge(
+            "kindred_swap_load_seconds",
+            "Seconds that a version of a model has been loading while the process serves",
+            registry=r,
+            multiprocess_mode="livemax",
+        )
         self.in_flight = _gauge("kindred_in_flight_requests", "Chat requests in progress", [], r)
         self.hub_gap_seconds = Histogram(
             "kindred_hub_gap_seconds", "How late the event loop woke", buckets=_BUCKETS, registry=r

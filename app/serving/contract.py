@@ -30,8 +30,15 @@ class AnyEngine(Protocol):
     def holding(self, wanted: Mapping[str, str]) -> AbstractContextManager[Held]:
         """Hold, for a block, the versions that answer one request: the wanted ones by kind."""
 
-    def follow(self, named: Callable[[], Mapping[str, Sequence[str]]]) -> None:
-        """Keep loaded the versions that are named by kind, everybody's first."""
+    def follow(
+        self,
+        named: Callable[[], Mapping[str, Sequence[str]]],
+        stand_ins: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """Keep loaded the versions that are named by kind, everybody's first.
+
+        `stand_ins`: by kind the one that serves where the first does not load.
+        """
 
     def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:
         """Unit vectors (dimension,) of texts, in order."""

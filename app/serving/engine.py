@@ -24,12 +24,12 @@ from app.serving.gain import load_gain
 from app.serving.health import Canaries, Health, HubMonitor
 from app.serving.lanes import BUDGETS, Lanes
 from app.serving.load import Plan
-from app.serving.loading import Models, load_models, load_version
+from app.serving.loading import Models, folder_of, load_models, load_version
 from app.serving.peers import cores_share, peers_of
 from app.serving.pending import Pending
 from app.serving.probes import Probes
 from app.serving.questions import Questions
-from app.serving.swap import Named, Swap
+from app.serving.swap import Named, StandIns, Swap
 from app.serving.versions import Fleet, Held, Versions
 from app.settings import Settings
 from app.telemetry import Metrics
@@ -119,12 +119,19 @@ class Engine(Questions):
         """
         return self._fleet.holding(wanted)
 
-    def follow(self, named: Named) -> None:
+    def follow(self, named: Named, stand_ins: StandIns = dict) -> None:
         """Keep loaded and serve what is named, from now on; returns once that is so now.
 
         A version that cannot be loaded is left out, now and later.
         """
-        self._swap = Swap(self._fleet.kinds, self._load, named, self._metrics)
+        self._swap = Swap(
+            self._fleet.kinds,
+            self._load,
+            named,
+            self._metrics,
+            check=self._check,
+            stand_ins=stand_ins,
+        )
         self._swap.settle()
         self._swap.start()
 
@@ -151,6 +158,8 @@ class Engine(Questions):
             "queued": {name: of().items for name, of in self._lanes.backlogs().items()},
             "versions": {kind: list(of.loaded) for kind, of in self._fleet.kinds.items()},
         }
+        if self._swap is not None and self._swap.loading is not None:
+            detail["loading"] = self._swap.loading
         if self._state != "serving":
             return Health(False, detail)
         asked = self._canaries.ask()
@@ -194,6 +203,9 @@ class Engine(Questions):
     def _load(self, kind: str, version: str) -> RerankerModel | GeneratorModel:
         installed = self._fleet.kinds[kind].installed
         return load_version(self._settings, self._encoder, kind, version, installed)
+
+    def _check(self, kind: str, version: str) -> None:
+        folder_of(self._settings, kind, version, self._fleet.kinds[kind].installed)
 
     def _observe(self, report: BatchReport) -> None:
         asked = {ENCODER: self._lanes.vectors.asked, RERANKER: self._lanes.scores.asked}

@@ -93,7 +93,11 @@ class FakeEngine:
         named = {kind for kind, name in wanted.items() if name in (self.versions[kind], INSTALLED)}
         yield Held(self.versions, frozenset(named))
 
-    def follow(self, named: Callable[[], Mapping[str, Sequence[str]]]) -> None:
+    def follow(
+        self,
+        named: Callable[[], Mapping[str, Sequence[str]]],
+        stand_ins: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         """Nothing can be loaded here."""
 
     def embed(self, texts: Sequence[str], deadline: float) -> Pending[list[Vector]]:

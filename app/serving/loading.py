@@ -97,9 +97,7 @@ def load_version(
     Raises:
         RegistryError, ModelFileError, CanaryFailed, or whatever else is wrong with it.
     """
-    registry = Registry(settings.var_dir)
-    own = version == installed and not registry.holds(kind, version)
-    folder = None if own else registry.verified(kind, version)
+    folder = folder_of(settings, kind, version, installed)
     if kind == "reranker":
         reranker = load_reranker(settings, encoder, folder)
         reranker.warm()
@@ -109,6 +107,18 @@ def load_version(
     generator.warm()
     try_generator(generator, settings)
     return generator
+
+
+def folder_of(settings: Settings, kind: str, version: str, installed: str) -> Path | None:
+    """The verified folder of a registered version; None: the one that the settings name.
+
+    Raises:
+        RegistryError, ModelFileError: it is not there, or not what it was.
+    """
+    registry = Registry(settings.var_dir)
+    if version == installed and not registry.holds(kind, version):
+        return None
+    return registry.verified(kind, version)
 
 
 def threads_for(settings: Settings) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from app.serving.native import Ended
 from app.serving.swap import Swap
@@ -38,9 +40,11 @@ class World:
 
     def __init__(self, *named: str) -> None:
         self.named = named
-        self.broken: set[str] = set()
+        self.broken: set[str] = set()  # does not load
+        self.spoilt: set[str] = set()  # and its files say so
         self.now = 0.0
         self.loads: list[str] = []
+        self.stand_ins: dict[str, str] = {}
         self.metrics = Metrics()
         self.versions = Versions(Model("v0"))
         self.fleet = Fleet({"reranker": self.versions})
@@ -49,6 +53,8 @@ class World:
             self.load,
             lambda: {"reranker": self.named},
             self.metrics,
+            check=self.check,
+            stand_ins=lambda: self.stand_ins,
             clock=lambda: self.now,
             pool=Here(),
         )
@@ -60,10 +66,21 @@ class World:
             raise ValueError(f"{version} is broken")
         return Model("other" if version == "mislabelled" else version)
 
+    def check(self, kind: str, version: str) -> None:
+        if version in self.spoilt:
+            raise ValueError(f"{version} is spoilt")
+
     @property
     def failures(self) -> float:
         labels = {"where": "swap_reranker"}
         return self.metrics.registry.get_sample_value("kindred_failures_total", labels) or 0.0
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        gevent.sleep(0.01)
 
 
 def test_a_trial_a_promotion_a_rollback_and_the_next() -> None:
@@ -123,9 +140,102 @@ def test_where_everybodys_does_not_load_the_trial_goes_on_beside_what_serves() -
     world.swap.settle()
     assert world.versions.loaded == ("v0", "v1")
     world.broken.clear()
-    world.now = 100.0
+    world.now = 3_601.0
     world.swap.settle()
     assert world.versions.loaded == ("v2", "v1")
+
+
+def test_what_fails_does_not_take_the_room_of_what_is_tried_again_and_again() -> None:
+    world = World("v2", "v1")
+    world.broken.add("v2")
+    for minute in range(60):
+        world.now = 60.0 * minute
+        world.swap.settle()
+        assert world.versions.loaded == ("v0", "v1")
+    assert world.loads == ["v2", "v1"]
+    world.spoilt.add("v2")
+    for minute in range(60, 240):
+        world.now = 60.0 * minute
+        world.swap.settle()
+        assert world.versions.loaded == ("v0", "v1")
+    assert world.loads == ["v2", "v1"]  # its files were enough to see it
+    assert 2 <= world.failures <= 5
+
+
+def test_before_another_is_dropped_the_files_of_what_is_to_come_are_read() -> None:
+    world = World("v0", "v1")
+    world.swap.settle()
+    world.spoilt.add("v2")
+    world.named = ("v2", "v1")
+    world.swap.settle()
+    assert world.versions.loaded == ("v0", "v1")
+    assert world.loads == ["v1"]
+    assert world.failures == 1
+
+
+def test_where_everybodys_does_not_load_what_was_before_stands_in_until_it_does() -> None:
+    world = World("v2", "v1")
+    world.stand_ins = {"reranker": "v1"}
+    world.broken.add("v2")
+    world.swap.settle()
+    assert world.versions.loaded == ("v1",)
+    world.broken.clear()
+    world.now = 61.0  # there is room: it is tried as soon as any
+    world.swap.settle()
+    assert world.versions.loaded == ("v2", "v1")
+    assert world.loads == ["v2", "v1", "v2"]
+
+
+def test_a_load_that_hangs_keeps_nobody_from_going_back_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.serving.swap.POLL_SECONDS", 0.01)
+    started, ended = Event(), Event()
+
+    class Hanging(Here):
+        def call(self, function: Callable[[Any], Any], argument: Any) -> Ended:
+            if argument == ("generator", "g1"):
+                started.set()
+                ended.wait()
+            return super().call(function, argument)
+
+    metrics = Metrics()
+    now = 0.0
+    kinds = {"reranker": Versions(Model("v0")), "generator": Versions(Model("g0"))}
+    named = {"reranker": ("v1", "v0"), "generator": ("g0",)}
+    swap = Swap(
+        kinds, lambda kind, version: Model(version), lambda: named, metrics,
+        clock=lambda: now, pool=Hanging(),
+    )  # fmt: skip
+    swap.settle()
+    assert kinds["reranker"].default.version == "v1"
+    assert swap.loading is None
+    swap.start()
+    try:
+        named["generator"] = ("g0", "g1")
+        assert started.wait(10)
+        named["reranker"] = ("v0", "v1")
+        wait_until(lambda: kinds["reranker"].default.version == "v0")
+        assert swap.loading == {
+            "kind": "generator", "version": "g1", "seconds": 0.0, "overdue": False
+        }  # fmt: skip
+        now = 1_000.0
+
+        def sample(name: str, **labels: str) -> float:
+            return metrics.registry.get_sample_value(name, labels) or 0.0
+
+        wait_until(lambda: sample("kindred_failures_total", where="swap_generator") == 1)
+        assert sample("kindred_swap_load_seconds") == 1_000
+        assert swap.loading is not None
+        assert swap.loading["overdue"]
+        gevent.sleep(0.05)
+        assert sample("kindred_failures_total", where="swap_generator") == 1  # told once
+        ended.set()
+        wait_until(lambda: kinds["generator"].loaded == ("g0", "g1"))
+        assert swap.loading is None
+        assert sample("kindred_swap_load_seconds") == 0
+    finally:
+        swap.close()
 
 
 def test_a_version_that_is_held_is_waited_for_before_another_takes_its_room() -> None:
