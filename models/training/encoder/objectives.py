@@ -68,12 +68,11 @@ class Rows:
 def conversation_rows(objective: str, drawer: Drawer, seed: int) -> Rows:
     """Rows drawn from conversations. All but `negatives` need one hard negative of the drawer."""
     if objective == "negatives":
-        hard = len(drawer.batch(0, 1)[0].hard)
-        columns = ("anchor", "positive", *(f"negative_{i + 1}" for i in range(hard)))
-        return Rows(columns, lambda n, size: [_negatives(d) for d in drawer.batch(n, size)])
+        columns = ("anchor", "positive", *(f"negative_{i + 1}" for i in range(drawer.hard)))
+        return Rows(columns, lambda n, size: [_texts(d, d.hard) for d in drawer.batch(n, size)])
     if objective == "triplet":
         columns = ("anchor", "positive", "negative")
-        return Rows(columns, lambda n, size: [_negatives(d) for d in drawer.batch(n, size)])
+        return Rows(columns, lambda n, size: [_texts(d, d.hard[:1]) for d in drawer.batch(n, size)])
 
     def graded(number: int, size: int) -> list[Row]:
         rng = random.Random(f"{seed}:{number}:grade")
@@ -89,8 +88,8 @@ def conversation_rows(objective: str, drawer: Drawer, seed: int) -> Rows:
     return Rows(("first", "second", "label"), graded, classes)
 
 
-def _negatives(draw: Draw) -> Row:
-    return tuple(normalise(text) for text in (draw.anchor, draw.positive, *draw.hard))
+def _texts(draw: Draw, negatives: Sequence[str]) -> Row:
+    return tuple(normalise(text) for text in (draw.anchor, draw.positive, *negatives))
 
 
 def file_rows(objective: str, rows: Sequence[TextRow], seed: int, highest: float = 1.0) -> Rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -190,11 +190,12 @@ class Drawer:
     ) -> None:
         """`hard`: negatives of the anchor's own topic; `paraphrases`: the share of rows whose two
         texts are contexts of one exchange, two ways to say a thing."""
-        self._seed, self._hard, self._paraphrases = seed, hard, paraphrases
+        self._seed, self.hard, self._paraphrases = seed, hard, paraphrases
         self._items: dict[str, Sequence[Dialog | Exchange]] = {
             **conversations.dialogs,
             **conversations.exchanges,
         }
+        self._all = [item for items in self._items.values() for item in items]
         self._shares = [SHARES.get(source, 0.1) for source in self._items]
         self._topics: dict[tuple[str, str], list[Dialog | Exchange]] = defaultdict(list)
         for source, items in self._items.items():
@@ -206,13 +207,18 @@ class Drawer:
         rng = random.Random(f"{self._seed}:{number}")
         rows: list[Draw] = []
         taken: set[str] = set()
+        wrong: set[str] = set()  # the hard negatives: each stands against every row of the batch
         for _ in range(size):
             for _ in range(_TRIES):
                 row = self._draw(rng)
                 keys = {row.unit, _key(row.anchor), _key(row.positive)}
-                if len(keys) == 3 and all(keys) and not keys & taken:
+                hard = {_key(text) for text in row.hard}
+                if len(keys) < 3 or not all(keys) or not all(hard):
+                    continue
+                if not keys & (taken | wrong) and not hard & (taken | keys):
                     rows.append(row)
                     taken |= keys
+                    wrong |= hard
                     break
         return rows
 
@@ -220,10 +226,13 @@ class Drawer:
         source = rng.choices(list(self._items), self._shares)[0]
         item = rng.choice(self._items[source])
         anchor, positive = self._pair(item, rng)
-        near = self._topics[source, item.topic]
-        hard = tuple(_answer(_another(item, near, rng), rng) for _ in range(self._hard))
-        unrelated = _answer(_another(item, self._items[source], rng), rng)
-        return Draw(anchor, positive, hard, unrelated, f"\x1f{source}:{item.name}")
+        groups = (self._topics[source, item.topic], self._items[source], self._all)
+        right = _right(item, anchor, positive)
+        hard: list[str] = []
+        for _ in range(self.hard):
+            hard.append(_wrong(item, groups, right | set(map(_key, hard)), rng))
+        unrelated = _wrong(item, groups[1:], right, rng)
+        return Draw(anchor, positive, tuple(hard), unrelated, f"\x1f{source}:{item.name}")
 
     def _pair(self, item: Dialog | Exchange, rng: random.Random) -> tuple[str, str]:
         if isinstance(item, Exchange):
@@ -239,14 +248,27 @@ class Drawer:
         return "\n".join(item.turns[max(0, i - turns) : i]), item.turns[i]
 
 
-def _another(
-    item: Dialog | Exchange, among: Sequence[Dialog | Exchange], rng: random.Random
-) -> Dialog | Exchange:
-    for _ in range(_TRIES):
-        other = rng.choice(among)
-        if other is not item:
-            return other
-    return item  # it is alone there
+def _right(item: Dialog | Exchange, anchor: str, positive: str) -> set[str]:
+    """Keys of what cannot be wrong beside the anchor: its own turns, and all that answers it."""
+    texts = [anchor, *anchor.split("\n"), positive]
+    if isinstance(item, Exchange):
+        texts += (*item.contexts, *item.replies)
+    return set(map(_key, texts))
+
+
+def _wrong(
+    item: Dialog | Exchange,
+    among: Sequence[Sequence[Dialog | Exchange]],
+    right: Container[str],
+    rng: random.Random,
+) -> str:
+    """An answer given elsewhere, in the first of these groups that has one; "" where none has."""
+    for group in among:
+        for _ in range(_TRIES):
+            other = rng.choice(group)
+            if other is not item and _key(text := _answer(other, rng)) not in right:
+                return text
+    return ""
 
 
 def _answer(item: Dialog | Exchange, rng: random.Random) -> str:

@@ -8,7 +8,13 @@ import pytest
 
 from models.training.encoder.files import BadFile, TextRow, classes_of, read_text_rows, scores_of
 from models.training.encoder.objectives import conversation_rows, file_rows
-from models.training.encoder.pairs import Drawer, held_out_pairs, read_conversations
+from models.training.encoder.pairs import (
+    Conversations,
+    Drawer,
+    held_out_pairs,
+    read_conversations,
+)
+from models.training.judgements import Exchange
 
 
 def test_batches_are_repeatable_and_hold_no_false_negatives(
@@ -55,6 +61,41 @@ def test_conversations_make_rows_for_every_objective(public_data: Path, own_data
     assert triplets.columns == ("anchor", "positive", "negative")
     hard = conversation_rows("negatives", Drawer(training, 5, hard=3), 5)
     assert len(hard.columns) == len(hard.full(0, 4)) == 5
+
+
+def test_more_hard_negatives_than_a_triplet_has_place_for(
+    public_data: Path, own_data: Path
+) -> None:
+    training, _, _ = read_conversations(public_data, own_data)
+    drawer = Drawer(training, 5, hard=2)
+    table = conversation_rows("triplet", drawer, 5).table(2, 8)
+    assert list(table) == ["anchor", "positive", "negative"]
+    assert table["negative"][:8] == [draw.hard[0] for draw in drawer.batch(0, 8)]
+
+
+def test_a_hard_negative_is_wrong_for_every_row_of_its_batch() -> None:
+    """Entries of one topic that share replies, say what others ask, or stand alone in theirs."""
+    entries = [
+        Exchange("own_bank", f"e{n}", f"t{n % 7}", (f"what of {n}?", f"Fine {n}."), replies)
+        for n in range(35)
+        for replies in [(f"Fine {n % 5}.", "Sure.", f"It is {n}, {n + 7}.")]
+    ]
+    alone = Exchange("own_bank", "alone", "alone", ("who?", "who is it?"), ("Me.", "It is me."))
+    right = {e.name: {t.casefold() for t in (*e.contexts, *e.replies)} for e in [*entries, alone]}
+    drawer = Drawer(Conversations({}, {"own_bank": [*entries, alone]}), 5, hard=2, paraphrases=0.3)
+    seen = set()
+    for number in range(200):
+        batch = drawer.batch(number, 8)
+        said = {text.casefold() for row in batch for text in (row.anchor, row.positive)}
+        for row in batch:
+            name = row.unit.rpartition(":")[2]
+            hard = {text.casefold() for text in row.hard}
+            assert len(hard) == 2
+            assert not hard & right[name]
+            assert row.unrelated.casefold() not in right[name]
+            assert not hard & said
+            seen.add(name)
+    assert seen == set(right)  # what stands alone in its topic is learned too
 
 
 def test_a_batch_larger_than_the_data_is_refused(own_data: Path) -> None:
