@@ -25,6 +25,7 @@ TABLE, FIGURES, PICTURE = "simulation.md", "simulation.json", "learning-simulati
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BEGIN, END = "<!-- simulation:begin -->", "<!-- simulation:end -->"
 _POLL_SECONDS = 0.5
+_TOLD_TO_STOP = (0, -signal.SIGTERM, -signal.SIGINT)  # 0: it ended its talk before
 _END_SECONDS = 120.0  # a process that is to stop ends its person's talk and its Redis
 
 
@@ -121,7 +122,7 @@ def _tell(record: Run, seed: int, result: dict[str, Any]) -> None:
 def _side_by_side(
     record: Run, options: argparse.Namespace, missing: list[int], again: Sequence[str]
 ) -> bool:
-    """Seeds in processes of their own; each writes its own result."""
+    """Whether all seeds were played, in processes of their own; each writes its own result."""
     progress = record.progress(options.seeds, "seeds", options.seeds - len(missing))
     waiting, playing = list(missing), dict[int, subprocess.Popen[bytes]]()
     try:
@@ -133,9 +134,14 @@ def _side_by_side(
                     [sys.executable, *again, "--seed-only", str(seed)], start_new_session=True
                 )
             time.sleep(_POLL_SECONDS)
-            for seed in [seed for seed, one in playing.items() if one.poll() is not None]:
-                status = playing.pop(seed).returncode
+            ended = [seed for seed, one in playing.items() if one.poll() is not None]
+            if record.stopping:
+                return False  # what ended, was told to: a service manager signals every process
+            for seed in ended:
                 path = seed_file(options.run, seed)
+                status = playing.pop(seed).returncode
+                if status in _TOLD_TO_STOP and not path.exists():
+                    return False  # the signal to this process is on its way, or was not meant
                 if status != 0 or not path.exists():
                     raise ValueError(f"seed {seed} ended with status {status}")
                 _tell(record, seed, json.loads(path.read_text(encoding="utf-8")))
@@ -145,7 +151,7 @@ def _side_by_side(
             one.terminate()
         for one in playing.values():
             one.wait(_END_SECONDS)
-    return not record.stopping
+    return not (waiting or playing)
 
 
 def _play_one(options: argparse.Namespace, plan: Plan) -> int:

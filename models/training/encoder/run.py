@@ -38,6 +38,7 @@ from models.training.encoder.trainer import build_trainer, try_steps
 from models.training.encoder.trainers import plan_steps, train
 from models.training.judgements import Exchange
 from models.training.record import Run
+from models.training.stopping import Stopped, stops_at_once
 
 KIND = "encoder"
 RATES = {"softmax": 2e-5, "cosine": 2e-5, "triplet": 2e-5, "negatives": 5e-5}
@@ -67,38 +68,37 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
 
     Raises OSError or ValueError for data, bases and folders that cannot be used.
     """
+    try:
+        with stops_at_once():
+            return _run(options, arguments)
+    except Stopped:
+        print("stopped; the same command goes on from here", flush=True)
+        return Outcome.STOPPED
+
+
+def _run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
     refuse_to_replace(options.out, KIND)
     if options.threads:
         torch.set_num_threads(options.threads)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     disable_progress_bars()
-    files = _files(options)
     record = Run.open(
         options.run,
         command=public_command("scripts/train_encoder", arguments),
         config=_config(options),
         seed=options.seed,
-        data=files,
+        data=_files(options),
     )
     material = _material(options)
     record.log(f"held out: {len(material.pairs)} pairs, {len(material.bank)} bank entries")
     with record.stoppable():
         network, steps = _train(options, record, material)
-    if network is not None:
-        try:
-            with record.stoppable():
-                before, after = _rankings(options, record, material, network)
-        except Stopped:
-            network = None  # its last state is the finished one: only the measuring is lost
     if network is None:
-        record.log("stopped; the same command goes on from here")
-        return Outcome.STOPPED
+        raise Stopped
+    with record.stoppable():
+        before, after = _rankings(options, record, material, network)
     return _judge(options, record, material, network, (before, after), steps, arguments)
-
-
-class Stopped(Exception):
-    """The run was told to stop while it measured."""
 
 
 def _rankings(

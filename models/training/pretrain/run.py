@@ -33,6 +33,7 @@ from models.training.pretrain.networks import (
 )
 from models.training.pretrain.windows import Examples, Marks, Window, cut_windows, encode_dialogs
 from models.training.record import Run
+from models.training.stopping import Stopped, stops_at_once
 
 KIND = "pretrained-encoder"
 PROGRAM = "scripts/pretrain_encoder"
@@ -54,6 +55,15 @@ def run(options: argparse.Namespace, typed: Sequence[str]) -> Outcome:
 
     Raises OSError or ValueError for data, bases and folders that cannot be used.
     """
+    try:
+        with stops_at_once():
+            return _run(options, typed)
+    except Stopped:
+        print("stopped; the same command goes on from here", flush=True)
+        return Outcome.STOPPED
+
+
+def _run(options: argparse.Namespace, typed: Sequence[str]) -> Outcome:
     refuse_to_replace(options.out, KIND)
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -78,8 +88,7 @@ def run(options: argparse.Namespace, typed: Sequence[str]) -> Outcome:
         done, steps = _train(options, record, model, training)
         after = _measure(options, model, held) if done else before
     if record.stopping:
-        record.log("stopped; the same command goes on from here")
-        return Outcome.STOPPED
+        raise Stopped
     for name in before:
         record.log(f"held out, {name}: {before[name]:.4f} → {after[name]:.4f}")
     metrics = {

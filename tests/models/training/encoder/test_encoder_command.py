@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from models.checkpoint import verify
 from models.encoder import Encoder
 from models.training.encoder import measure
+from models.training.encoder import run as encoder_run
 from models.training.record import Progress
 
 ROOT = Path(__file__).parents[4]
@@ -144,6 +145,27 @@ def test_a_signal_while_it_measures_stops_it_and_nothing_is_trained_again(
     assert command(*same) == 0
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == lines
     assert verify(tmp_path / "out").metrics["steps"] == 6
+
+
+def test_a_signal_while_it_reads_ends_it_well(
+    command: Command,
+    tiny_base: Path,
+    public_data: Path,
+    own_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("it reads on")
+
+    monkeypatch.setattr(encoder_run, "read_conversations", interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    assert command(*options(tiny_base, public_data, own_data, tmp_path)) == 0
+    assert "stopped; the same command goes on" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize(

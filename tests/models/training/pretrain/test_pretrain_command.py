@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from models.checkpoint import verify
 from models.encoder import Encoder
+from models.training.pretrain import run as pretrain_run
 from models.training.record import Progress
 
 ROOT = Path(__file__).parents[4]
@@ -151,6 +152,26 @@ def test_a_stopped_run_ends_where_an_uninterrupted_one_does(
         assert (tensor - parts[name]).abs().max() < 1e-6, name
     assert command(*arguments("parts")[:-2], "--rate", 1e-2) == 1
     assert "another config" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["collect", "encode_dialogs"])
+def test_a_signal_while_it_reads_ends_it_well(
+    command: Command,
+    tiny_bert: Path,
+    chats: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    where: str,
+) -> None:
+    def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("it reads on")
+
+    monkeypatch.setattr(pretrain_run, where, interrupted)
+    assert command(*options(chats, tmp_path, "--base", tiny_bert)) == 0
+    assert "stopped; the same command goes on" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
