@@ -4,6 +4,9 @@ A window is what the reranker reads, `[CLS] turn [SEP] turn [SEP] … [SEP]`: ne
 one dialog, as many as fit. For a sentence objective it is cut between two turns into segments A
 and B, and B is replaced by a stretch of another dialog (next sentence prediction, Devlin et al.
 2019), or A and B change places (sentence order prediction, Lan et al. 2020), in half of the cases.
+
+Whoever counts must not be able to tell a replaced B from a true one: it has as many turns, all of
+them whole, about as many tokens, and ends its dialog where the true one does.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from models.training.corpora import Dialog
 
 SENTENCE_OBJECTIVES = ("nsp", "sop")
 _ENCODED_AT_ONCE = 4096  # texts
+_STRANGERS = 32  # stretches of other dialogs, of which the one nearest in length is taken
+_TRIES = 100  # windows drawn for one that a stranger fits into
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,26 @@ class Turn:
     starts: tuple[bool, ...]
 
 
-Window = tuple[Turn, ...]
+Turns = tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Turns `first` to `end` (not with it) of a dialog, which is told from others by identity."""
+
+    dialog: Turns
+    first: int
+    end: int
+
+    @property
+    def turns(self) -> Turns:
+        """The turns of the window."""
+        return self.dialog[self.first : self.end]
+
+
+def _size(turns: Iterable[Turn]) -> int:
+    """Ids of turns, with the separator behind each."""
+    return sum(len(turn.ids) + 1 for turn in turns)
 
 
 def encode_dialogs(tokenizer: Any, dialogs: Iterable[Dialog]) -> list[list[Turn]]:
@@ -68,24 +92,25 @@ def cut_windows(dialogs: Iterable[Sequence[Turn]], max_tokens: int) -> list[Wind
     A turn that is longer than a window keeps its beginning. Windows of fewer than two turns are
     left out where the dialog has others: they tell little.
     """
-    windows: list[Window] = []
-    for turns in dialogs:
-        windows += _cut([turn for turn in turns if turn.ids], max_tokens)
-    return windows
+    longest = max_tokens - 2
+    return [
+        window
+        for turns in dialogs
+        for window in _cut(
+            tuple(Turn(t.ids[:longest], t.starts[:longest]) for t in turns if t.ids), max_tokens
+        )
+    ]
 
 
-def _cut(turns: Sequence[Turn], max_tokens: int) -> Iterator[Window]:
-    window: list[Turn] = []
-    room = max_tokens - 1  # [CLS]
-    for turn in turns:
-        turn = Turn(turn.ids[: max_tokens - 2], turn.starts[: max_tokens - 2])
-        if window and len(turn.ids) + 1 > room:
-            yield tuple(window)
-            window, room = [], max_tokens - 1
-        window.append(turn)
+def _cut(dialog: Turns, max_tokens: int) -> Iterator[Window]:
+    first, room = 0, max_tokens - 1  # [CLS]
+    for place, turn in enumerate(dialog):
+        if place > first and len(turn.ids) + 1 > room:
+            yield Window(dialog, first, place)
+            first, room = place, max_tokens - 1
         room -= len(turn.ids) + 1
-    if len(window) > 1 or (window and len(turns) == 1):
-        yield tuple(window)
+    if len(dialog) - first > 1 or len(dialog) == 1:
+        yield Window(dialog, first, len(dialog))
 
 
 @dataclass(frozen=True)
@@ -122,9 +147,11 @@ class Examples(Dataset[dict[str, Any]]):
         """`sentence`: "", "nsp" or "sop". Raises ValueError where the windows do not suffice."""
         self._marks, self._size, self._seed = marks, size, seed
         self._sentence = sentence
-        self._windows = [w for w in windows if len(w) > 1] if sentence else list(windows)
-        if len(self._windows) < 2:
+        self._windows = [w for w in windows if not sentence or w.end - w.first > 1]
+        dialogs = len({id(window.dialog) for window in self._windows})
+        if len(self._windows) < 2 or (sentence == "nsp" and dialogs < 2):
             raise ValueError("there are too few conversations to pretrain on")
+        self._longest = max(_size(window.turns) for window in self._windows)
         self._pass = -1
         self._order: list[int] = []
 
@@ -136,15 +163,16 @@ class Examples(Dataset[dict[str, Any]]):
         rng = random.Random(f"{self._seed}:{number}")
         example: dict[str, Any] = {"key": number}
         if not self._sentence:
-            return example | self._render([window])
-        cut = rng.randrange(1, len(window))
-        a, b = window[:cut], window[cut:]
+            return example | self._render([window.turns])
+        if self._sentence == "sop":
+            cut = rng.randrange(window.first + 1, window.end)
+            a, b = window.dialog[window.first : cut], window.dialog[cut : window.end]
+            other = (b, a)
+        else:
+            a, b, stranger = self._with_stranger(window, rng)
+            other = (a, stranger)
         changed = rng.random() < 0.5
-        if changed and self._sentence == "sop":
-            a, b = b, a
-        elif changed:
-            b = self._stranger(window, b, rng)
-        return example | self._render([a, b]) | {"sentence": int(changed)}
+        return example | self._render(other if changed else (a, b)) | {"sentence": int(changed)}
 
     def _place(self, number: int) -> int:
         now, place = divmod(number, len(self._windows))
@@ -154,22 +182,40 @@ class Examples(Dataset[dict[str, Any]]):
             self._pass = now
         return self._order[place]
 
-    def _stranger(self, window: Window, b: Window, rng: random.Random) -> Window:
-        """The last turns of another window, about as many tokens as `b` has."""
-        other = window
-        while other is window:
-            other = rng.choice(self._windows)
-        room = sum(len(turn.ids) + 1 for turn in b)
-        kept: list[Turn] = []
-        for turn in other[1:]:
-            cut = max(1, room - 1)
-            kept.append(Turn(turn.ids[:cut], turn.starts[:cut]))
-            room -= len(kept[-1].ids) + 1
-            if room < 2:
-                break
-        return tuple(kept)
+    def _with_stranger(self, window: Window, rng: random.Random) -> tuple[Turns, Turns, Turns]:
+        """A window's two parts, and what may stand in the place of the second.
 
-    def _render(self, segments: Sequence[Window]) -> dict[str, Any]:
+        It is found before it is known whether it is wanted: where none fits, another window is
+        taken for either case.
+        """
+        for _ in range(_TRIES):
+            cut = rng.randrange(window.first + 1, window.end)
+            stranger = self._stranger(window, cut, rng)
+            if stranger is not None:
+                dialog = window.dialog
+                return dialog[window.first : cut], dialog[cut : window.end], stranger
+            window = rng.choice(self._windows)
+        raise ValueError("the dialogs are too unlike one another to be told apart by reading")
+
+    def _stranger(self, window: Window, cut: int, rng: random.Random) -> Turns | None:
+        """Whole neighbouring turns of another dialog, as like the window's from `cut` as found."""
+        b = window.dialog[cut : window.end]
+        ends, size = window.end == len(window.dialog), _size(b)
+        room = self._longest - _size(window.dialog[window.first : cut])
+        found: dict[tuple[int, bool, int], Turns] = {}
+        for _ in range(_STRANGERS):
+            dialog = rng.choice(self._windows).dialog
+            count = min(len(b), len(dialog) - 1)  # as the true one, it never begins a dialog
+            last = len(dialog) - count
+            start = last if ends else rng.randrange(1, max(2, last))
+            stretch = dialog[start : start + count]
+            length = _size(stretch)
+            if dialog is not window.dialog and stretch != b and length <= room:
+                likeness = (len(b) - count, (start == last) != ends, abs(length - size))
+                found.setdefault(likeness, stretch)
+        return found[min(found)] if found else None
+
+    def _render(self, segments: Sequence[Turns]) -> dict[str, Any]:
         ids, special, starts, numbers = [self._marks.cls], [1], [True], [0]
         for number, segment in enumerate(segments):
             for turn in segment:
