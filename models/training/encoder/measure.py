@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from models.training.encoder.pairs import OWN_HELD_OUT_PERCENT, Pair
 from models.training.judgements import Exchange, is_held_out
+from models.training.splits import normal_form
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 RECALLS = (1, 10)
@@ -64,9 +65,18 @@ class Interval:
 
 
 def rankings(
-    embed: Embed, pairs: Sequence[Pair], bank: Sequence[Exchange], *, same_topic: int = 99
+    embed: Embed,
+    pairs: Sequence[Pair],
+    bank: Sequence[Exchange],
+    *,
+    same_topic: int = 99,
+    learned: Container[str] = frozenset(),
 ) -> dict[str, Ranking]:
-    """All rankings that the material allows; `same_topic` others stand beside each response."""
+    """All rankings that the material allows; `same_topic` others stand beside each response.
+
+    Entries of the bank of which any text has a form (`pairs.forms`) in `learned` are not asked
+    for; they stay among what is ranked.
+    """
     found: dict[str, Ranking] = {}
     if len(pairs) > 1:
         responses = embed([pair.response for pair in pairs])
@@ -78,7 +88,7 @@ def rankings(
         near = _same_topic(messages, responses, pairs, same_topic)
         if near is not None:
             found["same_topic"] = near
-    entries = _bank(embed, bank)
+    entries = _bank(embed, bank, learned)
     if entries is not None:
         found["bank"] = entries
     return found
@@ -118,14 +128,22 @@ def _same_topic(
     return Ranking(np.array(ranks), tuple(units), others + 1) if ranks else None
 
 
-def _bank(embed: Embed, bank: Sequence[Exchange]) -> Ranking | None:
-    """Each context of the held-out entries, taken out of the bank and looked up in it."""
+def asked_for(bank: Sequence[Exchange], learned: Container[str]) -> set[int]:
+    """The numbers of the held-out entries that can be asked for; see `rankings`."""
+    return {
+        number
+        for number, entry in enumerate(bank)
+        if len(entry.contexts) > 1
+        and is_held_out(entry.name, OWN_HELD_OUT_PERCENT)
+        and not any(normal_form(text) in learned for text in (*entry.contexts, *entry.replies))
+    }
+
+
+def _bank(embed: Embed, bank: Sequence[Exchange], learned: Container[str]) -> Ranking | None:
+    """Each context of the entries asked for, taken out of the bank and looked up in it."""
     texts = [(text, number) for number, entry in enumerate(bank) for text in entry.contexts]
-    queries = [
-        row
-        for row, (_, number) in enumerate(texts)
-        if len(bank[number].contexts) > 1 and is_held_out(bank[number].name, OWN_HELD_OUT_PERCENT)
-    ]
+    wanted = asked_for(bank, learned)
+    queries = [row for row, (_, number) in enumerate(texts) if number in wanted]
     if not queries:
         return None
     vectors = embed([text for text, _ in texts])

@@ -23,6 +23,7 @@ from models.training.judgements import (
     load_own,
     load_small_talk,
 )
+from models.training.splits import normal_form
 
 Item = TypeVar("Item", Dialog, Exchange)
 
@@ -141,14 +142,20 @@ def _by_source(items: Iterable[Item]) -> dict[str, list[Item]]:
 
 
 def held_out_pairs(
-    held: Conversations, train: Conversations, size: int, seed: int = 7
+    held: Conversations,
+    size: int,
+    *,
+    answers: Container[str],
+    asked: Container[str] = frozenset(),
+    seed: int = 7,
 ) -> list[Pair]:
     """At most `size` pairs of held-out conversations, sources taking turns, responses distinct.
 
-    A response that occurs anywhere in the training texts is left out: that it is ranked high
-    would say that it was learned by heart.
+    Args:
+        answers: forms (see `forms`) that no response may have: texts of the training. That such
+            a response is ranked high would say that it was learned by heart.
+        asked: forms that neither message nor context may have.
     """
-    seen = {_key(text) for text in _texts(train)}
     by_source: dict[str, list[Pair]] = defaultdict(list)
     for pair in held.pairs():
         if normalise(pair.message) and normalise(pair.response):
@@ -156,26 +163,35 @@ def held_out_pairs(
     rng = random.Random(seed)
     for group in by_source.values():
         rng.shuffle(group)
-    chosen: list[Pair] = []
+    chosen: dict[str, Pair] = {}
     while by_source and len(chosen) < size:
         for source in sorted(by_source):
             pair = by_source[source].pop()
             if not by_source[source]:
                 del by_source[source]
-            key = _key(pair.response)
-            if key not in seen and len(chosen) < size:
-                seen.add(key)
-                chosen.append(pair)
-    return chosen
+            response = normal_form(pair.response)
+            known = response in chosen or response in answers
+            known = known or any(
+                normal_form(text) in asked for text in (pair.message, pair.context)
+            )
+            if not known and len(chosen) < size:
+                chosen[response] = pair
+    return list(chosen.values())
 
 
-def _texts(conversations: Conversations) -> Iterator[str]:
+def texts_of(conversations: Conversations) -> Iterator[str]:
+    """Everything that is said in them."""
     for dialogs in conversations.dialogs.values():
         for dialog in dialogs:
             yield from dialog.turns
     for exchanges in conversations.exchanges.values():
         for exchange in exchanges:
             yield from (*exchange.contexts, *exchange.replies)
+
+
+def forms(texts: Iterable[str]) -> frozenset[str]:
+    """What texts are known by: the whole of each, and each of its lines (turns), up to spelling."""
+    return frozenset(normal_form(part) for text in texts for part in {text, *text.splitlines()})
 
 
 def _key(text: str) -> str:

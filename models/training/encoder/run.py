@@ -33,7 +33,15 @@ from models.training.encoder.objectives import (
     conversation_rows,
     file_rows,
 )
-from models.training.encoder.pairs import Drawer, Pair, held_out_pairs, read_conversations
+from models.training.encoder.pairs import (
+    Conversations,
+    Drawer,
+    Pair,
+    forms,
+    held_out_pairs,
+    read_conversations,
+    texts_of,
+)
 from models.training.encoder.trainer import build_trainer, try_steps
 from models.training.encoder.trainers import plan_steps, train
 from models.training.judgements import Exchange
@@ -53,6 +61,7 @@ class Material:
     pairs: Sequence[Pair]
     bank: Sequence[Exchange]
     sources: Sequence[DataSource]
+    learned: frozenset[str] = frozenset()  # forms of texts that no query may have
 
 
 class Outcome(Enum):
@@ -91,7 +100,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
         data=_files(options),
     )
     material = _material(options)
-    record.log(f"held out: {len(material.pairs)} pairs, {len(material.bank)} bank entries")
+    asked = measure.asked_for(material.bank, material.learned)
+    record.log(f"held out: {len(material.pairs)} pairs, {len(asked)} bank entries")
     with record.stoppable():
         network, steps = _train(options, record, material)
     if network is None:
@@ -104,7 +114,10 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> Outcome:
 def _rankings(
     options: argparse.Namespace, record: Run, material: Material, network: Any
 ) -> tuple[Mapping[str, measure.Ranking], Mapping[str, measure.Ranking]]:
-    """The rankings of the base and of the trained network. Raises Stopped."""
+    """The rankings of the base and of the trained network.
+
+    Raises Stopped; the last state is the finished one, so only the measuring is lost.
+    """
 
     def rank(measured: Any) -> Mapping[str, measure.Ranking]:
         def vectors(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -112,7 +125,7 @@ def _rankings(
                 raise Stopped
             return embed(measured, texts)
 
-        return measure.rankings(vectors, material.pairs, material.bank)
+        return measure.rankings(vectors, material.pairs, material.bank, learned=material.learned)
 
     record.log("measuring the base and the trained encoder on what was held out")
     return rank(open_network(options.base, options.max_tokens)), rank(network)
@@ -169,6 +182,8 @@ def _judge(
     for line in lines:
         record.log(line)
     reasons = measure.worse(before, after)
+    if not before:
+        reasons = ["nothing that was held out is left to measure on"]
     metrics = {
         "objective": options.objective,
         "steps": steps,
@@ -228,13 +243,22 @@ def _material(options: argparse.Namespace) -> Material:
             paraphrases=options.paraphrases if options.objective == "negatives" else 0.0,
         )
         rows = conversation_rows(options.objective, drawer, options.seed)
-    else:
-        optional = ("negative",) if options.objective == "negatives" else ()
-        texts = read_text_rows(options.data, FIELDS[options.objective], optional)
-        rows = file_rows(options.objective, texts, options.seed, options.highest_score)
-        sources = [DataSource(options.data.name, options.licence, rows=len(texts))]
-    pairs = held_out_pairs(held, training, options.pool)
-    return Material(rows, pairs, bank, sources)
+        pairs = held_out_pairs(held, options.pool, answers=forms(texts_of(training)))
+        return Material(rows, pairs, bank, sources)
+    return _of_file(options, held, bank)
+
+
+def _of_file(
+    options: argparse.Namespace, held: Conversations, bank: Sequence[Exchange]
+) -> Material:
+    """Rows of a file; measured is what was held out, but for the texts that the file holds."""
+    optional = ("negative",) if options.objective == "negatives" else ()
+    texts = read_text_rows(options.data, FIELDS[options.objective], optional)
+    rows = file_rows(options.objective, texts, options.seed, options.highest_score)
+    learned = forms(text for row in texts for text in (row.first, row.second, row.negative))
+    pairs = held_out_pairs(held, options.pool, answers=learned, asked=learned)
+    source = DataSource(options.data.name, options.licence, rows=len(texts))
+    return Material(rows, pairs, bank, [source], learned)
 
 
 def _files(options: argparse.Namespace) -> list[Path]:

@@ -168,6 +168,24 @@ def test_a_signal_while_it_reads_ends_it_well(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_file_that_holds_what_it_is_measured_on_proves_nothing(
+    command: Command,
+    tiny_base: Path,
+    own_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [json.loads(line) for line in (own_data / "bank" / "things.jsonl").open()]
+    pairs = [{"context": row["contexts"][0], "response": row["replies"][0]} for row in rows]
+    path = tmp_path / "bank.jsonl"
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    assert command(*options(tiny_base, path, own_data, tmp_path, "--steps", 1)) == 1
+    said = capsys.readouterr().out
+    assert "held out: 0 pairs, 0 bank entries" in said
+    assert "nothing that was held out is left to measure on" in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("objective", "name", "lines"),
     [

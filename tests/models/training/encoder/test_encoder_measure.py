@@ -17,7 +17,7 @@ from models.training.encoder.measure import (
     report,
     worse,
 )
-from models.training.encoder.pairs import OWN_HELD_OUT_PERCENT, Pair
+from models.training.encoder.pairs import OWN_HELD_OUT_PERCENT, Pair, forms
 from models.training.judgements import Exchange, is_held_out
 
 
@@ -61,6 +61,17 @@ def test_a_perfect_encoder_ranks_first_everywhere(pairs: list[Pair], bank: list[
     held = sum(is_held_out(entry.name, OWN_HELD_OUT_PERCENT) for entry in bank)
     assert len(found["bank"].ranks) == 2 * held
     assert found["bank"].usual == pytest.approx(1.0, abs=1e-6)
+
+
+def test_entries_that_were_learned_are_not_asked_for(bank: list[Exchange]) -> None:
+    held = [entry for entry in bank if is_held_out(entry.name, OWN_HELD_OUT_PERCENT)]
+    assert len(held) > 1
+    learned = forms([held[0].replies[0].upper()])
+    found = rankings(Embedder(0.0), [], bank, learned=learned)["bank"]
+    assert set(found.units) == {entry.name for entry in held[1:]}
+    assert found.among == len(bank)
+    everything = forms(text for entry in bank for text in entry.contexts)
+    assert rankings(Embedder(0.0), [], bank, learned=everything) == {}
 
 
 def test_what_scores_alike_shares_its_rank(pairs: list[Pair]) -> None:

@@ -11,8 +11,10 @@ from models.training.encoder.objectives import conversation_rows, file_rows
 from models.training.encoder.pairs import (
     Conversations,
     Drawer,
+    forms,
     held_out_pairs,
     read_conversations,
+    texts_of,
 )
 from models.training.judgements import Exchange
 
@@ -39,13 +41,32 @@ def test_no_conversation_is_on_both_sides(public_data: Path, own_data: Path) -> 
     assert units[1]
     assert not units[0] & units[1]
     assert len(bank) == 40
-    pairs = held_out_pairs(held, training, 30)
+    answers = forms(texts_of(training))
+    pairs = held_out_pairs(held, 30, answers=answers)
     responses = [pair.response for pair in pairs]
     learned = {pair.response for pair in training.pairs()}
     assert len(set(responses)) == len(responses) > 5
     assert not learned & set(responses)
     assert len({pair.source for pair in pairs}) > 1
-    assert held_out_pairs(held, training, 30) == pairs
+    assert held_out_pairs(held, 30, answers=answers) == pairs
+
+
+def test_what_a_file_holds_is_not_asked_for(public_data: Path, own_data: Path) -> None:
+    _, held, _ = read_conversations(public_data, own_data)
+    pairs = held_out_pairs(held, 1000, answers=())
+    by_answer, by_message, by_context = pairs[0], pairs[1], pairs[2]
+    learned = forms(
+        [
+            by_answer.response.upper() + " !",  # another spelling of the same
+            f"well\n{by_message.message}",  # a turn of a longer context
+            by_context.context.replace("\n", " "),
+        ]
+    )
+    left = held_out_pairs(held, 1000, answers=learned, asked=learned)
+    assert left
+    assert by_answer.response not in {pair.response for pair in left}
+    assert by_message.message not in {pair.message for pair in left}
+    assert by_context.context not in {pair.context for pair in left}
 
 
 def test_conversations_make_rows_for_every_objective(public_data: Path, own_data: Path) -> None:
