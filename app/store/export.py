@@ -2,8 +2,9 @@
 
 A stream's ids only grow, so what was read up to an id is complete for good. Whether something
 after that id was trimmed unread shows at the next reading: the entry of the last id read, which
-our own trimming spares, must still be there (or, from Redis 7 on, the counts of entries say it
-exactly).
+our own trimming spares, must still be there. A page is read in one transaction with that witness
+and the stream's counts, so that no trimming comes between them; the counts (from Redis 7 on) say
+how many are missing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+
+from redis.exceptions import RedisError
 
 from app.domain import Impression
 from app.store import impressions, keys, records
@@ -36,6 +39,9 @@ class StreamState:
     added: int | None
 
 
+_NO_STREAM = StreamState("0-0", None, 0, None)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
     """One entry of a stream, with the hash of the impression it is about (empty: gone)."""
@@ -47,6 +53,19 @@ class StreamEvent:
     def text(self, name: str) -> str:
         """A field of the entry; empty where it has none."""
         return self.fields.get(name, b"").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries of a stream, and how the stream stood at the moment they were read.
+
+    `witnessed`: the entry of the id behind which they come is still there, so that nothing between
+    it and them was trimmed.
+    """
+
+    events: list[StreamEvent]
+    state: StreamState
+    witnessed: bool
 
 
 class Export:
@@ -64,20 +83,8 @@ class Export:
         name = keys.events(partition)
         with self._core.client.guard() as connection:
             if not connection.exists(name):
-                return StreamState("0-0", None, 0, None)
-            info = connection.xinfo_stream(name)
-        first = info["first-entry"]
-        return StreamState(
-            newest=_text(info["last-generated-id"]),
-            oldest=_text(first[0]) if first else None,
-            length=int(info["length"]),
-            added=info.get("entries-added"),
-        )
-
-    def holds(self, partition: int, entry_id: str) -> bool:
-        """Whether the entry of that id is still in the stream."""
-        with self._core.client.guard() as connection:
-            return bool(connection.xrange(keys.events(partition), entry_id, entry_id))
+                return _NO_STREAM
+            return _state(connection.xinfo_stream(name))
 
     def count(self, partition: int, after: str) -> int:
         """How many entries come after an id; Redis has no count of a range, so they are read."""
@@ -92,18 +99,29 @@ class Export:
                     return found
                 end = f"({_text(rows[-1][0])}"
 
-    def read(self, partition: int, after: str, upto: str, count: int) -> list[StreamEvent]:
+    def read(self, partition: int, after: str, upto: str, count: int) -> Page:
         """The next entries: after < id ≤ upto, oldest first, at most `count`, in two round trips.
 
         Raises:
             StoreUnavailable: Redis is away.
         """
         name = keys.events(partition)
-        with self._core.client.guard() as connection:
-            rows = cast(
-                "list[tuple[bytes, dict[bytes, bytes]]]",
-                connection.xrange(name, f"({after}", upto, count),
-            )
+        with self._core.client.guard() as connection, connection.pipeline(transaction=True) as pipe:
+            pipe.exists(name)
+            pipe.xrange(name, after, after)
+            pipe.xrange(name, f"({after}", upto, count)
+            pipe.xinfo_stream(name)  # an error where the stream is not there
+            exists, witness, rows, info = pipe.execute(raise_on_error=False)
+            for answer in (exists, witness, rows, *([info] if exists else [])):
+                if isinstance(answer, RedisError):
+                    raise answer
+        state = _state(info) if exists else _NO_STREAM
+        return Page(self._joined(partition, rows), state, bool(witness))
+
+    def _joined(
+        self, partition: int, rows: list[tuple[bytes, dict[bytes, bytes]]]
+    ) -> list[StreamEvent]:
+        """Entries with the impressions that they are about."""
         entries = [(_text(entry_id), _cells(fields)) for entry_id, fields in rows]
         about = [fields for _, fields in entries if "reply" in fields]
         with self._core.client.pipeline() as pipe:
@@ -142,6 +160,16 @@ def open_body(cipher: Cipher, reply_id: str, body: bytes) -> Impression:
 def open_comment(cipher: Cipher, reply_id: str, sealed: bytes | None) -> str | None:
     """The comment on a reply (Unreadable where it was altered or moved)."""
     return impressions.open_comment(cipher, reply_id, sealed)
+
+
+def _state(info: Mapping[str, Any]) -> StreamState:
+    first = info["first-entry"]
+    return StreamState(
+        newest=_text(info["last-generated-id"]),
+        oldest=_text(first[0]) if first else None,
+        length=int(info["length"]),
+        added=info.get("entries-added"),
+    )
 
 
 def _cells(fields: Mapping[bytes, bytes]) -> Cells:

@@ -13,15 +13,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from app.store.export import Export
+from scripts.dataset import parts as files
 from scripts.dataset import schema
 from scripts.dataset.manifest import Manifest, Part
-from scripts.dataset.parts import Step, commit, no_step, order, write_part
+from scripts.dataset.parts import Step, blocks_of, commit, no_step, order, write_day
 from scripts.dataset.people import People
-
-_LEDGER_SLACK = 3_600.0  # seconds that clocks of different machines may be apart
 
 Change = Callable[[pa.Table], pa.Table]
 
@@ -31,11 +29,15 @@ def apply_ledger(
     manifest: Manifest,
     export: Export,
     people: People,
-    now: float,
     step: Step = no_step,
 ) -> Manifest:
-    """Take out the rows of whoever was erased since the last run; the manifest after it."""
-    erased = export.erased(max(0.0, manifest.erasures_until - _LEDGER_SLACK))
+    """Take out the rows of whoever was erased; the manifest after it.
+
+    The whole ledger is applied each time. A line's time is by the clock of whoever wrote it, and a
+    run may have read someone's last entry just before their key went: no moment can be named up to
+    which the ledger is done with. The column of people is all that is read where nobody left.
+    """
+    erased = export.erased(0.0)
     hashes = pa.array([people.hash(user_id) for user_id in erased], pa.string())
 
     def without_erased(table: pa.Table) -> pa.Table:
@@ -45,7 +47,7 @@ def apply_ledger(
         for kind, day, parts in _days(manifest):
             if any(_holds(folder / part.path, hashes) for part in parts):
                 manifest = _rewrite(folder, manifest, kind, day, parts, without_erased, step)
-    return replace(manifest, erasures_until=now)
+    return manifest
 
 
 def compact(
@@ -55,7 +57,7 @@ def compact(
     oldest_day: str = "",
     step: Step = no_step,
 ) -> Manifest:
-    """One part for each kind and day; without people whose key is gone and without old days.
+    """As few parts as can be for each kind and day; without people whose key is gone, or old days.
 
     Comments of reactions that were replaced or retracted later go too.
 
@@ -74,7 +76,13 @@ def compact(
             table = table.filter(pa.array(keep, pa.bool_()))
             return _without_old_comments(table, last) if kind == schema.EVENTS else table
 
-        if len(parts) > 1 or _would_change(folder / parts[0].path, change):
+        columns = ["owner"]
+        if kind == schema.EVENTS:
+            columns += ["reply_id", "event_id", "comment"]
+        fewest = -(-sum(part.rows for part in parts) // files.PART_ROWS)
+        if len(parts) > fewest or any(
+            _would_change(folder / part.path, change, columns) for part in parts
+        ):
             manifest = _rewrite(folder, manifest, kind, day, parts, change, step)
     return manifest
 
@@ -96,18 +104,17 @@ def _rewrite(
     change: Change,
     step: Step,
 ) -> Manifest:
-    """Replace these parts by one, committed at once; then the old files go."""
+    """Replace these parts by new ones, committed at once; then the old files go."""
     before = sum(part.rows for part in parts)
-    tables = (change(pq.read_table(folder / part.path, partitioning=None)) for part in parts)
-    sequence = manifest.sequence + 1
-    new = write_part(folder, kind, day, sequence, tables, step)
+    tables = (change(table) for part in parts for table in blocks_of(folder / part.path))
+    new = write_day(folder, kind, day, manifest.sequence + 1, tables, step)
     kept = tuple(part for part in manifest.parts if part not in parts)
     manifest = replace(
         manifest,
-        sequence=sequence,
+        sequence=manifest.sequence + max(1, len(new)),
         updated=datetime.now(UTC).isoformat(timespec="seconds"),
-        parts=(*kept, *([new] if new else [])),
-        dropped=manifest.dropped + before - (new.rows if new else 0),
+        parts=(*kept, *new),
+        dropped=manifest.dropped + before - sum(part.rows for part in new),
     )
     commit(folder, manifest, step)
     for part in parts:
@@ -117,13 +124,12 @@ def _rewrite(
 
 
 def _holds(path: Path, hashes: pa.Array) -> bool:
-    people = pq.read_table(path, columns=["person"], partitioning=None)["person"]
-    return bool(pc.any(pc.is_in(people, hashes)).as_py())
+    blocks = blocks_of(path, ["person"])
+    return any(pc.any(pc.is_in(block["person"], hashes)).as_py() for block in blocks)
 
 
-def _would_change(path: Path, change: Change) -> bool:
-    table = pq.read_table(path, partitioning=None)
-    return not change(table).equals(table)
+def _would_change(path: Path, change: Change, columns: list[str]) -> bool:
+    return any(not change(block).equals(block) for block in blocks_of(path, columns))
 
 
 def _last_events(folder: Path, manifest: Manifest) -> dict[str, str]:
@@ -131,12 +137,11 @@ def _last_events(folder: Path, manifest: Manifest) -> dict[str, str]:
     last: dict[str, str] = {}
     for part in manifest.parts:
         if part.kind == schema.EVENTS:
-            table = pq.read_table(
-                folder / part.path, columns=["reply_id", "event_id"], partitioning=None
-            )
-            for reply, event in zip(*(c.to_pylist() for c in table.columns), strict=True):
-                if reply not in last or order(event) > order(last[reply]):
-                    last[reply] = event
+            for block in blocks_of(folder / part.path, ["reply_id", "event_id"]):
+                replies, events = (block[name].to_pylist() for name in ("reply_id", "event_id"))
+                for reply, event in zip(replies, events, strict=True):
+                    if reply not in last or order(event) > order(last[reply]):
+                        last[reply] = event
     return last
 
 

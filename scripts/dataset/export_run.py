@@ -145,7 +145,8 @@ def _show_report(report: Report) -> None:
     notes = {
         "dropped, their people were erased": report.dropped,
         "without an impression that opens (expired, or altered)": report.gone,
-        "of a kind that this release does not know, left out": report.unknown,
+        "of a kind that this release does not know, kept for one that does": report.unknown,
+        "kept by an older release, now rows": report.adopted,
         "left behind by a run that was interrupted, removed": report.swept,
         "trimmed from the streams": report.trimmed,
     }

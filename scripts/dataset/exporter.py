@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.store.export import Export, StreamEvent, StreamState
+from app.store.export import Export, Page, StreamEvent
 from scripts.dataset import manifest as manifests
 from scripts.dataset import schema
 from scripts.dataset.erasure import apply_ledger
@@ -22,6 +22,7 @@ from scripts.dataset.manifest import Cursor, DatasetError, Gap, Manifest
 from scripts.dataset.parts import Step, commit, no_step, write_parts
 from scripts.dataset.people import People
 from scripts.dataset.rows import Dated, kind_of, row_of
+from scripts.dataset.unknown import adopt, kept_row
 
 _BATCH = 500  # entries of one round trip
 _LAST_NUMBER = (1 << 64) - 1  # the highest number that a stream id can have
@@ -34,7 +35,8 @@ class Report:
     read: int = 0
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(schema.KINDS, 0))
     dropped: int = 0  # entries and rows of erased people
-    unknown: int = 0  # entries of a kind that this release has no name for
+    unknown: int = 0  # entries of a kind that this release has no name for, kept as they are
+    adopted: int = 0  # entries kept by an older release that are rows now
     gone: int = 0  # reactions and replies whose impression expired or does not open
     parts: int = 0
     trimmed: int = 0
@@ -90,9 +92,8 @@ class Exporter:
         manifest = self._begin()
         self.report.swept = manifests.sweep(self._folder, manifest)
         before = manifest.dropped
-        manifest = apply_ledger(
-            self._folder, manifest, self._export, self._people, self._clock(), self._step
-        )
+        manifest = apply_ledger(self._folder, manifest, self._export, self._people, self._step)
+        manifest, self.report.adopted = adopt(self._folder, manifest, self._people, self._step)
         self.report.dropped = manifest.dropped - before
         for partition in range(self._export.partitions()):
             for events, cursor in self._batches(manifest.cursor(partition), partition):
@@ -152,19 +153,19 @@ class Exporter:
             if state.newest != cursor.after != cursor.from_:
                 self.report.rewound.append(partition)
             return
-        lost: int | None = None  # not known
-        if cursor.added is not None and state.added is not None:
-            lost = max(0, state.added - state.length - cursor.added)
         while cursor.after != state.newest and not self._stopping():
-            events = self._export.read(partition, cursor.after, state.newest, _BATCH)
-            if lost or (lost is None and not self._follows(partition, cursor)):
-                self._note_gap(partition, cursor, events, state, lost)
-            lost = None
+            page = self._export.read(partition, cursor.after, state.newest, _BATCH)
+            lost = _lost(cursor, page)
+            if lost != 0:
+                before = _entry_id(page.events[0]) if page.events else state.newest
+                self._note_gap(partition, cursor.after, before, lost)
             self._step("range-read")
-            at_end = len(events) < _BATCH
-            after = state.newest if at_end else _entry_id(events[-1])
-            cursor = replace(cursor, after=after, added=state.added if at_end else None)
-            yield events, cursor
+            if len(page.events) < _BATCH:
+                cursor = replace(cursor, after=state.newest, added=state.added)
+            else:
+                added = _added(cursor, page, lost)
+                cursor = replace(cursor, after=_entry_id(page.events[-1]), added=added)
+            yield page.events, cursor
 
     def _start(self, cursor: Cursor) -> Cursor:
         """The cursor, moved to `since` where that is later."""
@@ -175,21 +176,9 @@ class Exporter:
             return cursor
         return Cursor(first, first)
 
-    def _follows(self, partition: int, cursor: Cursor) -> bool:
-        """Whether nothing behind the cursor was trimmed: its own entry is still there."""
-        return cursor.after in ("0-0", cursor.from_) or self._export.holds(partition, cursor.after)
-
-    def _note_gap(
-        self,
-        partition: int,
-        cursor: Cursor,
-        events: list[StreamEvent],
-        state: StreamState,
-        lost: int | None,
-    ) -> None:
-        before = _entry_id(events[0]) if events else state.newest
+    def _note_gap(self, partition: int, after: str, before: str, lost: int | None) -> None:
         noticed = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
-        self.report.gaps.append(Gap(partition, cursor.after, before, lost, noticed))
+        self.report.gaps.append(Gap(partition, after, before, lost, noticed))
 
     def _take(self, events: list[StreamEvent]) -> None:
         self._people.forget()  # whoever was erased since the last batch is left out
@@ -198,6 +187,7 @@ class Exporter:
             kind = kind_of(event)
             if kind is None:
                 self.report.unknown += 1
+                self._add(kept_row(event, self._people))
             elif kind != schema.IMPRESSIONS or self._wanted.impressions:
                 self._add(row_of(event, kind, self._people))
         self._watch(self.report, len(events))
@@ -208,7 +198,8 @@ class Exporter:
             self._dropped += 1
             return
         self.report.gone += dated.row.get("state", "ok") != "ok"
-        self.report.rows[dated.kind] += 1
+        if dated.kind in self.report.rows:
+            self.report.rows[dated.kind] += 1
         self._pending.append(dated)
 
     def _commit(self, manifest: Manifest) -> Manifest:
@@ -232,6 +223,30 @@ class Exporter:
         self.report.parts += len(parts)
         self._pending, self._moved, self._dropped = [], {}, 0
         return new
+
+
+def _lost(cursor: Cursor, page: Page) -> int | None:
+    """How many entries between the cursor and the page were trimmed unread; None: unknown.
+
+    Whether any were is the witness's to say; the counts only say how many.
+    """
+    gone = None if page.state.added is None else page.state.added - page.state.length
+    if cursor.after == "0-0":
+        return gone or 0  # of a stream that was never read; before Redis 7 nothing tells
+    if page.witnessed or cursor.after == cursor.from_:  # where --since begins nothing was read
+        return 0
+    if gone is None or cursor.added is None or gone < cursor.added:
+        # Fewer are gone than were read, yet the last one read is: this is another stream.
+        return None
+    return gone - cursor.added
+
+
+def _added(cursor: Cursor, page: Page, lost: int | None) -> int | None:
+    """How many entries were ever added up to the last of a page, where that is known."""
+    before = 0 if cursor.after == "0-0" else cursor.added
+    if page.state.added is None or before is None or lost is None:
+        return None
+    return before + lost + len(page.events)
 
 
 def stream_order(entry_id: str) -> tuple[int, int]:

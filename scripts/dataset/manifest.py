@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.dataset.schema import FORMAT, KINDS
+from scripts.dataset.schema import FOLDERS, FORMAT
 
 NAME = "manifest.json"
 _LOCK = ".lock"
@@ -72,7 +72,6 @@ class Manifest:
     impressions: bool  # whether replies without a reaction are in
     sequence: int = 0
     updated: str = ""
-    erasures_until: float = 0.0  # the ledger was applied up to here, Unix seconds
     cursors: dict[str, Cursor] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     gaps: tuple[Gap, ...] = ()
@@ -107,6 +106,7 @@ def load(folder: Path) -> Manifest | None:
         raise DatasetError(f"{path} cannot be read: {error}") from None
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
         raise DatasetError(f"{path} is not of format {FORMAT}")
+    document.pop("erasures_until", None)  # of manifests made before the whole ledger was read
     try:
         return Manifest(
             **{
@@ -130,12 +130,12 @@ def sweep(folder: Path, manifest: Manifest | None) -> int:
     """Delete what a crash left behind: half-written files and parts that nobody names."""
     named = {part.path for part in manifest.parts} if manifest else set()
     swept = 0
-    parts = [path for kind in KINDS for path in folder.glob(f"{kind}/day=*/part-*.parquet*")]
+    parts = [path for kind in FOLDERS for path in folder.glob(f"{kind}/day=*/part-*.parquet*")]
     for path in [*folder.glob(f"{NAME}.tmp"), *parts]:
         if path.relative_to(folder).as_posix() not in named:
             path.unlink()
             swept += 1
-    for kind in KINDS:
+    for kind in FOLDERS:
         for day in folder.glob(f"{kind}/day=*"):
             with contextlib.suppress(OSError):  # not empty
                 day.rmdir()

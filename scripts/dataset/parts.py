@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from scripts.dataset import manifest as manifests
 from scripts.dataset import schema
 from scripts.dataset.manifest import Manifest, Part
 from scripts.dataset.rows import Dated
+
+BLOCK_ROWS = 2_000  # rows in memory at once where parts are rewritten: some 20 MB
+PART_ROWS = 100 * BLOCK_ROWS  # of one compacted file: some GB
 
 Step = Callable[[str], None]  # told the name of each step once it is done
 
@@ -41,6 +45,55 @@ def write_parts(
     return parts
 
 
+def write_day(
+    folder: Path,
+    kind: str,
+    day: str,
+    sequence: int,
+    tables: Iterable[pa.Table],
+    step: Step = no_step,
+) -> list[Part]:
+    """Write tables as parts of at most `PART_ROWS` rows, numbered from `sequence` on.
+
+    No more than two blocks of `BLOCK_ROWS` rows, and one of `tables`, are in memory.
+    """
+    blocks = _even(tables)
+    parts: list[Part] = []
+    while part := write_part(
+        folder,
+        kind,
+        day,
+        sequence + len(parts),
+        islice(blocks, PART_ROWS // BLOCK_ROWS),
+        step,
+    ):
+        parts.append(part)
+    return parts
+
+
+def blocks_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """A part, or some columns of it, in tables of at most `BLOCK_ROWS` rows, read one by one."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BLOCK_ROWS, columns=columns):
+            yield pa.Table.from_batches([batch])
+
+
+def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of `BLOCK_ROWS` rows, the last of fewer."""
+    held: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        held.append(table)
+        rows += table.num_rows
+        while rows >= BLOCK_ROWS:
+            joined = pa.concat_tables(held)
+            yield joined.slice(0, BLOCK_ROWS)
+            rows -= BLOCK_ROWS
+            held = [joined.slice(BLOCK_ROWS)]
+    if rows:
+        yield pa.concat_tables(held)
+
+
 def write_part(
     folder: Path,
     kind: str,
@@ -57,13 +110,16 @@ def write_part(
     place.mkdir(parents=True, exist_ok=True)
     path = place / f"part-{sequence:08d}.parquet"
     half_written = path.with_name(f"{path.name}.tmp")
-    ids: list[str] = []
+    rows, first, last = 0, "", ""
     with pq.ParquetWriter(half_written, schema.SCHEMAS[kind], compression="zstd") as writer:
         for table in tables:
             if table.num_rows:
                 writer.write_table(table)
-                ids += table.column("event_id").to_pylist()
-    if not ids:
+                ids = table.column("event_id").to_pylist()
+                rows += len(ids)
+                first = min([first, *ids] if first else ids, key=order)
+                last = max([last, *ids] if last else ids, key=order)
+    if not rows:
         half_written.unlink()
         return None
     step("part-written")
@@ -79,11 +135,11 @@ def write_part(
         path=path.relative_to(folder).as_posix(),
         kind=kind,
         day=day,
-        rows=len(ids),
+        rows=rows,
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
-        first=min(ids, key=order),
-        last=max(ids, key=order),
+        first=first,
+        last=last,
     )
 
 

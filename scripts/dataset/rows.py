@@ -29,7 +29,11 @@ class Dated:
 
 def kind_of(event: StreamEvent) -> str | None:
     """Which part of the dataset an entry belongs to; None for one of a newer release."""
-    action = event.text("type")
+    return kind_named(event.text("type"))
+
+
+def kind_named(action: str) -> str | None:
+    """Which part of the dataset entries of a type belong to; None for a newer release's."""
     if action in _REACTIONS:
         return schema.EVENTS
     return {"impression": schema.IMPRESSIONS, "feeling": schema.FEELINGS}.get(action)
@@ -41,8 +45,19 @@ def row_of(event: StreamEvent, kind: str, people: People) -> Dated | None:
     cipher = people.key_of(user_id)
     if cipher is None:
         return None
-    time = datetime.fromtimestamp(event.position.milliseconds / 1000, UTC)
-    row: Row = {
+    row = entry_columns(event, user_id, people)
+    if kind == schema.FEELINGS:
+        row |= {"feeling": event.text("feeling"), "previous": event.text("previous") or None}
+    else:
+        row |= _shown(event, cipher)
+    if kind == schema.EVENTS:
+        row |= _reaction(event)
+    return Dated(kind, day_of(event), row)
+
+
+def entry_columns(event: StreamEvent, user_id: str, people: People) -> Row:
+    """The columns that every kind has."""
+    return {
         "event_id": event.position.event_id,
         "partition": event.position.partition,
         "time": event.position.milliseconds,
@@ -50,13 +65,11 @@ def row_of(event: StreamEvent, kind: str, people: People) -> Dated | None:
         "owner": people.seal(user_id),
         "conversation_id": event.text("conversation") or None,
     }
-    if kind == schema.FEELINGS:
-        row |= {"feeling": event.text("feeling"), "previous": event.text("previous") or None}
-    else:
-        row |= _shown(event, cipher)
-    if kind == schema.EVENTS:
-        row |= _reaction(event)
-    return Dated(kind, f"{time:%Y-%m-%d}", row)
+
+
+def day_of(event: StreamEvent) -> str:
+    """The UTC day of an entry."""
+    return f"{datetime.fromtimestamp(event.position.milliseconds / 1000, UTC):%Y-%m-%d}"
 
 
 def _reaction(event: StreamEvent) -> Row:
@@ -80,7 +93,8 @@ def _shown(event: StreamEvent, cipher: Cipher) -> Row:
     try:
         impression = open_body(cipher, reply_id, body)
     except Unreadable:
-        return {"state": "unreadable", "reply_id": reply_id}
+        # A newer release, or the right key put back, may open it.
+        return {"state": "unreadable", "reply_id": reply_id, "body": body}
     return {"state": "ok", "reply_id": reply_id, "body": body, **_columns(impression)}
 
 

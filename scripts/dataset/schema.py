@@ -15,6 +15,8 @@ EVENTS = "events"  # reactions: made, replaced, retracted, judged
 IMPRESSIONS = "impressions"  # replies shown, reacted to or not
 FEELINGS = "feelings"  # how people felt after a conversation
 KINDS = (EVENTS, IMPRESSIONS, FEELINGS)
+UNKNOWN = "unknown"  # entries that the release which exported them had no name for
+FOLDERS = (*KINDS, UNKNOWN)
 
 _numbers = pa.map_(pa.string(), pa.float64())
 _words = pa.map_(pa.string(), pa.string())
@@ -44,7 +46,8 @@ _ENTRY = [
     ("conversation_id", pa.string()),
 ]
 _IMPRESSION = [
-    ("state", pa.string()),  # "ok"; "gone" (expired) or "unreadable": the columns below are null
+    # "ok"; "gone" (expired): the columns below are null; "unreadable": all of them but the body.
+    ("state", pa.string()),
     ("reply_id", pa.string()),
     ("turn_id", pa.string()),
     ("shown_at", pa.timestamp("ms", tz="UTC")),
@@ -76,6 +79,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     EVENTS: pa.schema([*_ENTRY, *_REACTION, *_IMPRESSION]),
     IMPRESSIONS: pa.schema([*_ENTRY, *_IMPRESSION]),
     FEELINGS: pa.schema([*_ENTRY, ("feeling", pa.string()), ("previous", pa.string())]),
+    UNKNOWN: pa.schema([*_ENTRY, ("type", pa.string()), ("entry", pa.binary())]),
 }
 
 

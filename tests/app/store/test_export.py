@@ -9,7 +9,7 @@ import redis
 
 from app.domain import ReactionKind
 from app.store.codec import Unreadable
-from app.store.export import open_body, open_comment
+from app.store.export import Page, open_body, open_comment
 from app.store.keys import events
 
 
@@ -17,6 +17,7 @@ def test_an_empty_stream_has_a_state_too(store: Any) -> None:
     state = store.export.state(3)
     assert (state.newest, state.oldest, state.length) == ("0-0", None, 0)
     assert store.export.count(3, "0-0") == 0
+    assert store.export.read(3, "0-0", "+", 10) == Page([], state, witnessed=False)
     assert store.export.partitions() == 64
 
 
@@ -29,7 +30,10 @@ def test_entries_come_in_order_with_their_impressions(chat: Any, store: Any, clo
     partition = int(chat.user_id[1:3], 16)
     state = store.export.state(partition)
     assert (state.length, state.added) in {(4, 4), (4, None)}
-    found = store.export.read(partition, "0-0", state.newest, 10)
+    page = store.export.read(partition, "0-0", state.newest, 10)
+    found = page.events
+    assert page.state == state
+    assert not page.witnessed
     assert [event.text("type") for event in found] == ["impression"] * 3 + ["made"]
     assert [event.text("reply") for event in found[:3]] == [r.reply_id for r in replies]
     assert found[0].text("no such field") == ""
@@ -43,11 +47,14 @@ def test_entries_come_in_order_with_their_impressions(chat: Any, store: Any, clo
         open_body(cipher, replies[0].reply_id, made.impression["body"])
 
     second = f"{found[1].position.milliseconds}-{found[1].position.seq}"
-    assert store.export.read(partition, second, state.newest, 1)[0].position == found[2].position
+    page = store.export.read(partition, second, state.newest, 1)
+    assert page.events[0].position == found[2].position
     assert store.export.count(partition, second) == 2
-    assert store.export.holds(partition, second)
+    assert page.witnessed
     assert store.export.trim(partition, second) == 1
-    assert store.export.holds(partition, second)
+    assert store.export.read(partition, second, state.newest, 1).witnessed
+    first = f"{found[0].position.milliseconds}-{found[0].position.seq}"
+    assert not store.export.read(partition, first, state.newest, 1).witnessed
     assert store.export.state(partition).oldest == second
     assert store.export.state(partition).newest == state.newest
 
@@ -58,7 +65,7 @@ def test_an_expired_impression_leaves_its_events(
     reply = chat.say("hello", answer="hi")
     partition = int(chat.user_id[1:3], 16)
     empty_redis.delete(f"kindred:{{p{partition:02x}}}:impression:{reply.reply_id}")
-    (event,) = store.export.read(partition, "0-0", "+", 10)
+    (event,) = store.export.read(partition, "0-0", "+", 10).events
     assert event.impression == {}
     assert empty_redis.xlen(events(partition)) == 1
 

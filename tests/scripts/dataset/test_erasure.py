@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.settings import Settings
@@ -13,6 +17,7 @@ from app.store.store import Store
 from scripts.dataset import manifest as manifests
 from scripts.dataset.erasure import compact
 from scripts.dataset.manifest import DatasetError
+from scripts.dataset.parts import commit, order, write_part
 from scripts.dataset.people import People
 from scripts.dataset.reader import Dataset
 from tests.scripts.dataset.talk import Clock, Talker, event_ids, rows
@@ -66,6 +71,102 @@ def test_the_next_run_takes_their_rows_out_of_earlier_files(
     assert not old & set(out.rglob("*.parquet"))
     assert manifests.load(out).dropped == 4
     assert export().dropped == 0
+
+
+def test_a_clock_ahead_of_the_ledgers_misses_nobody(
+    two: tuple[Talker, Talker], store: Store, out: Path, export: Any, clock: Clock
+) -> None:
+    """The exporter's machine may be a day ahead of the one that erases."""
+    clock.tick(86_400)
+    export()
+    clock.tick(-86_400)
+    store.people.erase(two[0].user_id)
+    assert export().dropped == 4
+    assert len(event_ids(out)) == 4
+
+
+def test_someone_whose_key_went_after_their_line_leaves_at_the_next_run(
+    two: tuple[Talker, Talker], store: Store, out: Path, export: Any
+) -> None:
+    """The ledger is written first: a run in between sees the line, and a key that still opens."""
+    store.ring.store.record_erasure(two[0].user_id, 1.0)
+    export()
+    assert len(event_ids(out)) == 8
+    store.ring.erase(two[0].user_id)
+    assert export().dropped == 4
+    assert len(event_ids(out)) == 4
+
+
+def test_a_manifest_with_a_watermark_is_read(
+    two: tuple[Talker, Talker], out: Path, export: Any
+) -> None:
+    export()
+    path = out / "manifest.json"
+    path.write_text(path.read_text().replace('"updated"', '"erasures_until": 1.5,\n "updated"'))
+    assert export().read == 0
+
+
+def test_big_days_become_files_of_bounded_size_by_blocks_of_bounded_size(
+    two: tuple[Talker, Talker],
+    store: Store,
+    out: Path,
+    export: Any,
+    compacted: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scripts.dataset.parts.BLOCK_ROWS", 2)
+    monkeypatch.setattr("scripts.dataset.parts.PART_ROWS", 4)
+    for i in range(5):
+        two[0].say(f"q{i}", f"a{i}")
+        export()
+    before = sorted(event_ids(out))
+    manifest = compacted()
+    last = [part for part in manifest.parts if part.day == manifest.parts[-1].day]
+    assert [part.rows for part in last if part.kind == "impressions"] == [4, 1]
+    for part in manifest.parts:
+        metadata = pq.read_metadata(out / part.path)
+        groups = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        assert max(groups) <= 2
+        assert sum(groups) == part.rows
+        assert order(part.first) <= order(part.last)
+    assert sorted(event_ids(out)) == before
+    assert compacted() == manifest
+    talkers_more = export()
+    assert talkers_more.swept == 0
+    store.people.erase(two[0].user_id)
+    assert export().dropped == 9
+    assert len(event_ids(out)) == 4
+
+
+def test_compaction_does_not_hold_a_day_in_memory(
+    two: tuple[Talker, Talker], out: Path, export: Any, compacted: Any
+) -> None:
+    """Forty parts of a MB each; what compaction has in hand at once is a few of them."""
+    export()
+    rng = np.random.default_rng(1)
+    manifest = manifests.load(out)
+    (pattern,) = [p for p in manifest.parts if p.kind == "impressions"][:1]
+    table = pq.read_table(out / pattern.path, partitioning=None).slice(0, 1)
+    place = table.schema.get_field_index("body")
+    added = []
+    for sequence in range(1_000, 1_040):
+        bodies = pa.array([rng.bytes(8_000) for _ in range(128)], pa.binary())
+        many = pa.concat_tables([table] * 128)
+        many = many.set_column(place, table.schema.field(place), bodies)
+        added.append(write_part(out, pattern.kind, pattern.day, sequence, [many]))
+    commit(out, replace(manifest, sequence=1_040, parts=(*manifest.parts, *added)))
+    ours = pa.proxy_memory_pool(pa.default_memory_pool())
+    usual = pa.default_memory_pool()
+    pa.set_memory_pool(ours)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("scripts.dataset.parts.BLOCK_ROWS", 128)
+            patch.setattr("scripts.dataset.parts.PART_ROWS", 128 * 100)
+            compacted()
+            assert compacted().rows("impressions") == 4 + 40 * 128
+    finally:
+        pa.set_memory_pool(usual)
+    assert 0 < ours.max_memory() < 15e6
 
 
 def test_entries_of_someone_erased_before_the_export_are_left_out(
