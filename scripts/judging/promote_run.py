@@ -1,22 +1,26 @@
 """What `scripts/promote` does: register, refuse what is worse, and give it to people by a flag.
 
-The flag goes first and the history second: a crash between the two leaves a flag that the same
-command sets again, never a history of what nobody was given.
+The history goes first and the flag follows: whatever becomes of the flag (a crash between the two,
+a Redis that was lost, an administrator's change), the next command sees that it differs from the
+history, says so, and sets it again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.experiments.model_flags import MODEL_FLAGS, definition
+from app.errors import KindredError
+from app.experiments.model_flags import MODEL_FLAGS
 from app.settings import Settings, load_settings
 from app.store.store import Store
 from app.telemetry import Metrics
 from models.checkpoint import MANIFEST_NAME, ModelFileError, verify
 from models.registry import INSTALLED, KINDS, Entry, Registry, RegistryError, event_now
+from scripts.judging import model_flag
 
 _GOOD = ("better", "not-worse")
 
@@ -51,8 +55,11 @@ def promote(
     """Register the folder and give it to `--share` per cent of the people. Hold `changing`."""
     kind, share = options.kind, options.share
     version = verify(options.folder, kind=kind).version
+    amiss = _amiss(options, registry, store)
     serving = _serving(registry, settings, kind, options.who)
     if version == serving:
+        if amiss:
+            return _mended(registry, store, kind)
         raise Refused(f"{kind} {version} is everybody's already")
     report = _report(options.report) if options.report else registry.report(kind, version)
     problem = objection(report, kind, version, serving)
@@ -61,7 +68,6 @@ def promote(
     registry.register(kind, options.folder, who=options.who)
     if report is not None and options.report:
         registry.save_report(kind, version, report)
-    store.flags.put(MODEL_FLAGS[kind], definition(kind, serving, version, share))
     registry.promoted(
         kind,
         version,
@@ -71,6 +77,7 @@ def promote(
         forced=bool(problem),
         why=options.why or (problem or "; ".join(map(str, (report or {}).get("reasons", [])))),
     )
+    _follow(registry, store, kind)
     if problem:
         print(f"forced, although {problem}")
     whom = "everybody" if share == 100 else f"{share} % of the people"
@@ -82,18 +89,22 @@ def promote(
 def roll_back(options: argparse.Namespace, registry: Registry, store: Store) -> int:
     """Return to what was everybody's before the last promotion. Hold `changing`."""
     kind = options.kind
+    amiss = _amiss(options, registry, store)
     target = registry.before(kind)
+    last = model_flag.last_step(registry, kind)
+    if amiss and (target is None or (last is not None and last.action == "rolled-back")):
+        return _mended(registry, store, kind)  # the step before is finished: nobody goes too far
     if target is None:
         raise Refused(f"no promotion of a {kind} stands: there is nothing to return to")
     if target != INSTALLED:
         registry.verified(kind, target)
     gone = registry.trial(kind)
     leaving = gone.version if gone else registry.serving(kind)
-    store.flags.put(MODEL_FLAGS[kind], definition(kind, target))
     registry.append(
         kind,
         event_now("rolled-back", target, who=options.who, before=leaving or "", why=options.why),
     )
+    _follow(registry, store, kind)
     print(f"{kind} {target}: everybody's again; {leaving} is given to nobody")
     return 0
 
@@ -115,10 +126,17 @@ def objection(report: dict[str, Any] | None, kind: str, version: str, serving: s
 
 
 def show(registry: Registry, settings: Settings, kinds: tuple[str, ...]) -> int:
-    """Print what is registered of each kind, and what was done."""
+    """Print what is registered of each kind, what was done, and where the flag differs from it."""
+    flags = _flags(settings)
     for kind in kinds:
         entries = registry.entries(kind)
         print(f"{kind}: everybody's is {registry.serving(kind) or 'what the settings name'}")
+        if flags is not None:
+            amiss = model_flag.difference(
+                kind, flags.get(MODEL_FLAGS[kind]), model_flag.implied(registry, kind)
+            )
+            if amiss:
+                print(f"  {amiss}")
         for entry in entries:
             print(f"  {_line(registry, kind, entry)}")
         for event in registry.history(kind)[-10:]:
@@ -127,6 +145,56 @@ def show(registry: Registry, settings: Settings, kinds: tuple[str, ...]) -> int:
             why = f": {event.why}" if event.why else ""
             print(f"    {event.at} {event.who} {event.action} {event.version}{share}{forced}{why}")
     return 0
+
+
+def _amiss(options: argparse.Namespace, registry: Registry, store: Store) -> str | None:
+    """Say how the flag differs from the history, if it does. Hold `changing`.
+
+    Raises:
+        Refused: it gives people versions that this history does not know, and nothing is forced.
+    """
+    kind = options.kind
+    flag = store.flags.all().definitions.get(MODEL_FLAGS[kind])
+    amiss = model_flag.difference(kind, flag, model_flag.implied(registry, kind))
+    if amiss is None:
+        return None
+    unknown = model_flag.strangers(registry, kind, flag)
+    if unknown and not options.force:
+        whose = f"{', '.join(unknown)} is not of this {registry.root}"
+        raise Refused(f"{amiss}; {whose}; --force goes by the history")
+    print(f"note: {amiss}; the history counts")
+    return amiss
+
+
+def _mended(registry: Registry, store: Store, kind: str) -> int:
+    """What there was to do is done in the history already: only the flag is set."""
+    _follow(registry, store, kind)
+    print(f"{kind}: the flag {MODEL_FLAGS[kind]} is as the history has it; no other step was made")
+    return 0
+
+
+def _follow(registry: Registry, store: Store, kind: str) -> None:
+    """Set the flag to what the history says by now; Refused where that cannot be done."""
+    try:
+        model_flag.follow(store, registry, kind)
+    except KindredError as error:
+        raise Refused(
+            f"it is written down, but flag {MODEL_FLAGS[kind]} could not be set ({error}); "
+            "the same command sets it"
+        ) from error
+
+
+def _flags(settings: Settings) -> Mapping[str, Mapping[str, Any]] | None:
+    """The flags as they are; None, and a line that says so, where Redis cannot be asked."""
+    try:
+        store = Store.open(settings, Metrics())
+        try:
+            return store.flags.all().definitions
+        finally:
+            store.close()
+    except KindredError as error:
+        print(f"the flags could not be read ({error}): below is what the history says")
+        return None
 
 
 def _line(registry: Registry, kind: str, entry: Entry) -> str:

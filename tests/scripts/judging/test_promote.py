@@ -40,8 +40,10 @@ def make(folder: Path, content: str, kind: str = "reranker") -> str:
 
 
 @pytest.fixture
-def promote(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs the command with this test's Redis, `var` and installed models."""
+def promote(
+    settings: Settings, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """Runs the command with this test's Redis (`store` empties it), `var` and installed models."""
     make(tmp_path / "artifacts" / "reranker", "base")
     monkeypatch.setenv("REDIS_URL", settings.redis_url)
     monkeypatch.setenv("KINDRED_VAR_DIR", str(settings.var_dir))
