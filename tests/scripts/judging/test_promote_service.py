@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ def another_reranker(folder: Path) -> str:
     (folder / CONFIG).write_text(json.dumps(config))
     made = write_manifest(folder, name="new", kind="reranker", command="a test", base=base)
     return made.version
+
+
+def another_generator(folder: Path) -> str:
+    """The shipped one with a file beside it; its version."""
+    shutil.copytree(ROOT / "artifacts" / "generator", folder)
+    (folder / "manifest.json").unlink()
+    (folder / "notes.txt").write_text("another")
+    return write_manifest(folder, name="new", kind="generator", command="a test").version
 
 
 class Service:
@@ -75,22 +84,22 @@ class Service:
         with DIRECT.open(request, timeout=90) as answer:
             return json.loads(answer.read())
 
-    def loaded(self) -> list[str]:
-        """The versions of the reranker, everybody's first; empty while it is not ready."""
+    def loaded(self, kind: str = "reranker") -> list[str]:
+        """The versions of a kind, everybody's first; empty while it is not ready."""
         try:
-            return list(self.ask("/readyz")["checks"]["versions"]["reranker"])
+            return list(self.ask("/readyz")["checks"]["versions"][kind])
         except OSError:
             return []
 
-    def wait(self, *versions: str, seconds: float = 180.0) -> None:
+    def wait(self, *versions: str, kind: str = "reranker", seconds: float = 180.0) -> None:
         end = time.monotonic() + seconds
-        while not (now := self.loaded()) or (versions and tuple(now) != versions):
+        while not (now := self.loaded(kind)) or (versions and tuple(now) != versions):
             assert self.process.poll() is None
             assert time.monotonic() < end, now
             time.sleep(0.3)
 
-    def promote(self, *arguments: object) -> None:
-        command = [sys.executable, "scripts/promote", *map(str, arguments), "--kind", "reranker"]
+    def promote(self, *arguments: object, kind: str = "reranker") -> None:
+        command = [sys.executable, "scripts/promote", *map(str, arguments), "--kind", kind]
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True, timeout=120)
 
     def close(self) -> None:
@@ -151,3 +160,61 @@ def test_no_request_is_dropped_from_promotion_to_rollback(service: Service, tmp_
     assert met[-1] == base
     service.promote(tmp_path / "new", "--share", 100, "--force")
     service.wait(new, base)
+
+
+HUB_SECONDS = 3.0  # that the hub may be away at most, on a machine that is busy with other things
+
+
+@pytest.mark.slow
+def test_replies_go_on_while_a_generator_is_loaded(service: Service, tmp_path: Path) -> None:
+    """transformers reads weights with a thread pool of Python's, which gevent has patched."""
+    new = another_generator(tmp_path / "new")
+    service.wait()
+    (base,) = service.loaded("generator")
+    errors: list[str] = []
+    waits: list[float] = []  # for an answer that needs nothing but the hub
+    seen_loading: list[float] = []  # answers that were given while it loaded
+    replies: list[float] = []
+    over = threading.Event()
+
+    def until_over(ask: Callable[[], None]) -> None:
+        while not over.is_set():
+            try:
+                ask()
+            except OSError as error:
+                errors.append(repr(error))
+
+    def look() -> None:
+        began = time.monotonic()
+        service.ask("/livez")
+        waits.append(time.monotonic() - began)
+        loading = service.ask("/readyz")["checks"].get("loading")
+        if loading is not None and loading["version"] == new:
+            seen_loading.append(time.monotonic())
+
+    token = service.ask("/v1/auth/guest", {})["token"]
+
+    def talk() -> None:
+        body = {"message": f"i went for walk number {len(replies)}"}
+        service.ask("/v1/chat", body, token)
+        replies.append(time.monotonic())
+
+    people = [threading.Thread(target=until_over, args=(act,)) for act in (look, look, talk)]
+    for one in people:
+        one.start()
+    try:
+        for _ in range(4):  # there and back: it is loaded anew each time
+            service.promote(tmp_path / "new", "--share", 100, "--force", kind="generator")
+            service.wait(new, base, kind="generator")
+            service.promote("--rollback", kind="generator")
+            service.wait(base, kind="generator")
+    finally:
+        over.set()
+        for one in people:
+            one.join(120)
+    assert errors == []
+    assert len(seen_loading) >= 4  # a hub that is held up could not have answered then
+    assert max(waits) < HUB_SECONDS
+    assert any(seen_loading[0] < at < seen_loading[-1] for at in replies)
+    gaps = [after - before for before, after in itertools.pairwise(replies)]
+    assert max(gaps) < 10 * HUB_SECONDS
