@@ -55,7 +55,7 @@ def load_run(run: Path) -> tuple[GPT2LMHeadModel, TrainConfig, Progress]:
     state = load_state(run)
     if state is None:
         raise FileNotFoundError(f"{run}: holds no saved state")
-    config = TrainConfig(**state["config"])
+    config = TrainConfig.of_state(state["config"])
     model = new_model(config, int(load_tokenizer(run / "tokenizer").eos_token_id))
     model.load_state_dict(state["model"])
     return model.eval(), config, Progress(**state["progress"])

@@ -36,7 +36,7 @@ PLACES_FILE = "places.json"
 # The licence of replies that people judged: their texts are in no artifact.
 UNPUBLISHED = "not published"
 _TYPED = (
-    "layers", "width", "heads", "vocabulary", "learning_rate", "matrix_rate", "warmup_steps",
+    "layers", "width", "heads", "vocabulary", "learning_rate", "matrix_rate", "warmup_tokens",
     "tokens_per_batch",
 )  # fmt: skip
 
@@ -55,7 +55,7 @@ def config_of(options: argparse.Namespace, shape: Mapping[str, Any]) -> TrainCon
         vocabulary=size.vocabulary,
         learning_rate=share * size.learning_rate,
         matrix_rate=share * size.matrix_rate,
-        warmup_steps=size.warmup_steps,
+        warmup_tokens=size.warmup_tokens,
         tokens_per_batch=size.tokens_per_batch,
         finish_share=options.finish_share,
         seed=options.seed,

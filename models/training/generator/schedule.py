@@ -67,10 +67,11 @@ class Schedule:
             place.fraction += seconds * place.per_second
 
 
-def rate_factor(fraction: float, step: int, warmup_steps: int) -> float:
-    """Linear warm-up by steps, times a cosine from 1 to 0.1 over the schedule.
+def rate_factor(fraction: float, tokens: int, warmup_tokens: int) -> float:
+    """Linear warm-up by tokens, times a cosine from 1 to 0.1 over the schedule.
 
-    The warm-up ends after `warmup_steps` or a tenth of the schedule, whichever is first.
+    tokens: read so far, with those of the update whose rate it is. The warm-up ends after
+    `warmup_tokens` or a tenth of the schedule, whichever is first.
     """
-    warm = max((step + 1) / max(1, warmup_steps), fraction / WARMUP_AT_MOST)
+    warm = max(tokens / max(1, warmup_tokens), fraction / WARMUP_AT_MOST)
     return min(1.0, warm) * (0.1 + 0.45 * (1.0 + math.cos(math.pi * min(1.0, fraction))))

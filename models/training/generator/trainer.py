@@ -180,14 +180,15 @@ class Trainer:
             torch.autograd.backward(nll * self.group.count)
             mean += float(nll.detach())
         torch.nn.utils.clip_grad_norm_(self.loss.parameters(), self.config.clip)
-        factor = rate_factor(self.progress.fraction, self.progress.step, self.config.warmup_steps)
+        place = self.progress
+        place.tokens += sum(len(window.ids) - 1 for window in rows)
+        factor = rate_factor(place.fraction, place.tokens, self.config.warmup_tokens)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.progress.step += 1
-        self.progress.tokens += sum(len(window.ids) - 1 for window in rows)
+        place.step += 1
         return mean
 
     def _parts(self, rows: Sequence[Window]) -> Iterator[tuple[list[Window], float]]:

@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[4]
 TALK = ["the kettle is on", "then I will stay a while", "stay as long as you like", "thank you"]
 TINY = TrainConfig(
     layers=1, width=16, heads=2, vocabulary=300, positions=256, tokens_per_batch=256,
-    warmup_steps=2, seed=5,
+    warmup_tokens=512, seed=5,
 )  # fmt: skip
 # The same on the command line.
 TINY_OPTIONS = [
     "--layers", "1", "--width", "16", "--heads", "2", "--vocabulary", "300",
-    "--tokens-per-batch", "256", "--warmup-steps", "2", "--seed", "5",
+    "--tokens-per-batch", "256", "--warmup-tokens", "512", "--seed", "5",
 ]  # fmt: skip
 
 

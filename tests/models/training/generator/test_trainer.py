@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -28,12 +28,12 @@ def assert_equal(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> None:
 
 
 def test_the_rate_warms_up_and_decays_to_a_tenth() -> None:
-    assert rate_factor(0.0, 0, 10) == pytest.approx(0.1)
-    assert rate_factor(0.0, 50, 10) == pytest.approx(1.0)
-    assert rate_factor(0.5, 50, 10) == pytest.approx(0.55)
-    assert rate_factor(1.3, 50, 10) == pytest.approx(0.1)
+    assert rate_factor(0.0, 100, 1000) == pytest.approx(0.1)
+    assert rate_factor(0.0, 5000, 1000) == pytest.approx(1.0)
+    assert rate_factor(0.5, 5000, 1000) == pytest.approx(0.55)
+    assert rate_factor(1.3, 5000, 1000) == pytest.approx(0.1)
     # A short run is not spent in its warm-up.
-    assert rate_factor(0.1, 50, 750) == pytest.approx(0.1 + 0.45 * 1.9510565)
+    assert rate_factor(0.1, 5000, 375_000_000) == pytest.approx(0.1 + 0.45 * 1.9510565)
 
 
 def test_sizes_are_those_of_the_paper() -> None:
@@ -43,11 +43,30 @@ def test_sizes_are_those_of_the_paper() -> None:
     assert rows["large"] == (24, 1536, 2.5e-4)
     assert rows["xl"] == (24, 2048, 2.0e-4)
     assert [s.tokens_per_batch for s in SIZES.values()][1:] == [500_000] * 3 + [1_000_000]
+    assert {s.warmup_tokens for name, s in SIZES.items() if name != "tiny"} == {375_000_000}
     assert [name for name, s in SIZES.items() if s.checkpointing] == ["xl"]
     assert all(s.width % s.heads == 0 for s in SIZES.values())
     shipped = TrainConfig()
     tiny = SIZES["tiny"]
     assert (shipped.layers, shipped.width, shipped.matrix_rate) == (4, 224, tiny.matrix_rate)
+    assert shipped.warmup_tokens == tiny.warmup_tokens == 60 * tiny.tokens_per_batch
+
+
+def test_the_warm_up_is_as_many_tokens_whatever_the_size_of_an_update(
+    tmp_path: Path, public: Path
+) -> None:
+    for size in (256, 1024):
+        config = {"tokens_per_batch": size, "warmup_tokens": 100_000}
+        trainer = make_trainer(tmp_path / str(size), public, config=config)
+        trainer.run(max_steps=4)
+        (group, *_) = trainer.optimizers[0].param_groups
+        assert group["lr"] == pytest.approx(group["peak"] * trainer.progress.tokens / 1e5, rel=1e-3)
+
+
+def test_a_state_that_counted_its_warm_up_in_updates_is_read() -> None:
+    saved = {key: value for key, value in asdict(TINY).items() if key != "warmup_tokens"}
+    assert TrainConfig.of_state({**saved, "warmup_steps": 2}) == TINY
+    assert TrainConfig.of_state(asdict(TINY)) == TINY
 
 
 @pytest.mark.parametrize("matrix_rate", [0.0, 3e-3])
