@@ -19,14 +19,21 @@ class Stopped(BaseException):
 
 @contextmanager
 def stops_at_once() -> Iterator[None]:
-    """Within, SIGTERM and SIGINT raise `Stopped`; `Run.stoppable` may be entered inside."""
-    previous = {s: signal.signal(s, _stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    """Within, the first SIGTERM or SIGINT raises `Stopped`; `Run.stoppable` may be entered inside.
+
+    Later ones do nothing: they would cut short what the first one closes.
+    """
+    told = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            raise Stopped
+
+    previous = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise Stopped

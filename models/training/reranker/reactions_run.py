@@ -14,14 +14,20 @@ from models.training.examples import BadExample, Example, read_examples
 from models.training.record import Run, RunConflict
 from models.training.reranker.frozen import PairVectors
 from models.training.reranker.reactions import TooFewReactions, retrain_head
-
-
-class _Stopped(Exception):
-    """A signal asked for the end."""
+from models.training.stopping import Stopped, stops_at_once
 
 
 def main(options: argparse.Namespace, typed: str) -> int:
     """Retrain and report; 1 with one line where it cannot be, 0 also where it was stopped."""
+    try:
+        with stops_at_once():
+            return _main(options, typed)
+    except Stopped:
+        print("stopped; the same command begins anew", flush=True)
+        return 0
+
+
+def _main(options: argparse.Namespace, typed: str) -> int:
     try:
         refuse_to_replace(options.out, KIND)
         record = Run.open(
@@ -34,9 +40,6 @@ def main(options: argparse.Namespace, typed: str) -> int:
         examples = [example for path in options.examples for example in read_examples(path)]
         with record.stoppable():
             metrics = _retrain(record, examples, options, typed)
-    except _Stopped:
-        record.log("stopped before anything was written; the same command begins anew")
-        return 0
     except (BadExample, TooFewReactions, RunConflict, ModelFileError, ValueError, OSError) as error:
         print(f"scripts/retrain_head: {error}", file=sys.stderr)
         return 1
@@ -54,7 +57,7 @@ def _retrain(
 
     def tell(count: int) -> None:
         if record.stopping:
-            raise _Stopped
+            raise Stopped
         progress.update(count)
 
     vectors = PairVectors.open(

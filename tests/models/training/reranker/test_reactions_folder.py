@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from models.checkpoint import verify, write_manifest
 from models.training.examples import write_examples
+from models.training.reranker import reactions_run
 from models.training.reranker.frozen import PairVectors
 from models.training.reranker.reactions import retrain_head
 from tests.models.training.reranker.test_reactions import SERVED, judged, retrain
@@ -50,6 +54,35 @@ def test_the_command_refuses_before_anything_is_begun(
     assert reason in done.stderr
     assert not (tmp_path / "run").exists()
     assert (folder / "diary.txt").read_text() == "dear diary"
+
+
+def test_a_signal_while_it_reads_ends_it_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_examples(tmp_path / "e.jsonl", judged(1))
+    closed = []
+
+    def interrupted(_: Path) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise AssertionError("it reads on")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # a second one does not cut short what closes
+            closed.append(True)
+
+    monkeypatch.setattr(reactions_run, "read_examples", interrupted)
+    options = argparse.Namespace(
+        examples=[tmp_path / "e.jsonl"],
+        reranker=SERVED,
+        out=tmp_path / "new",
+        run=tmp_path / "run",
+        least=20,
+        seed=7,
+    )
+    assert reactions_run.main(options, "test") == 0
+    assert "stopped" in capsys.readouterr().out
+    assert closed
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_cannot_be_written_leaves_the_old_reranker(
