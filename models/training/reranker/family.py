@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ from models.training.reranker.tokens import Limits, PairStore, Template, store_k
 
 # BERT's own rates are for 768 and more; MiniLM's narrow layers take, and want, a larger one.
 NARROW, NARROW_RATE, WIDE_RATE = 512, 1e-4, 3e-5
+TOKENS = "tokens"  # folder of a run in which pairs lie as ids, until the run has finished
 
 
 class Stopped(Exception):
@@ -210,7 +212,12 @@ def teach(
 def kept_store(model: Model, examples: Sequence[Example], run: Run) -> PairStore:
     """The pairs as the model reads them, tokenised once for this run."""
     key = store_key(model.tokenizer, model.limits, examples)
-    return PairStore.kept(run.folder / "tokens", key, model.coder(), examples)
+    return PairStore.kept(run.folder / TOKENS, key, model.coder(), examples)
+
+
+def forget_tokens(run: Run) -> None:
+    """Delete the pairs that `kept_store` kept, at the run's end: they are people's texts."""
+    shutil.rmtree(run.folder / TOKENS, ignore_errors=True)
 
 
 def stopper(run: Run) -> Callable[[int], None]:

@@ -173,12 +173,17 @@ class PairStore:
     def kept(
         cls, folder: Path, key: str, coder: PairCoder, examples: Sequence[Example]
     ) -> PairStore:
-        """Memory-mapped arrays in `folder/key`, tokenised first if they are not there."""
+        """Memory-mapped arrays in `folder/key`, tokenised first if they are not there.
+
+        Ids are texts to whoever has the tokenizer, so that nobody else may look into the folder.
+        """
         place = folder / key
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # also one that an older release made
         if not place.is_dir():
             store = cls.of(coder, examples)
             half_written = folder / f".{key}.{os.getpid()}"
-            half_written.mkdir(parents=True, exist_ok=True)
+            half_written.mkdir(exist_ok=True)
             for name in _ARRAYS:
                 np.save(half_written / f"{name}.npy", store._arrays[name])
             try:

@@ -124,6 +124,7 @@ def test_the_ladder_of_distillation(
         assert open_scorer(tmp_path / name, device="cpu").score([row]).shape == (1, 4)
         record = json.loads((tmp_path / f"run-{name}" / "run.json").read_text())
         assert record["metrics"]["version"] == manifest(tmp_path / name)["version"]
+        assert not (tmp_path / f"run-{name}" / "tokens").exists(), "texts, of no more use"
     assert list((tmp_path / "run-half").glob("teacher-*.npy")), "kept for a run that goes on"
 
 
@@ -170,7 +171,9 @@ def test_a_run_that_is_ended_goes_on_by_the_same_command(
         assert process.returncode == 0
         assert b"the same command goes on" in output
     assert not (tmp_path / "broken").exists(), "it was ended before its end"
+    assert list((tmp_path / "run-broken" / "tokens").iterdir()), "kept for the run that goes on"
     assert run(*line("broken")).returncode == 0
+    assert not (tmp_path / "run-broken" / "tokens").exists()
     straight, broken = (
         load_file(tmp_path / n / "model.safetensors") for n in ("straight", "broken")
     )

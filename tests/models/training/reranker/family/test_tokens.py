@@ -69,7 +69,10 @@ def test_ids_are_kept_on_disk_once(tokenizer: Any, tmp_path: Path) -> None:
     key = store_key(tokenizer, limits, rows)
     assert key != store_key(tokenizer, Limits(59, 20, 80), rows)
     assert key != store_key(tokenizer, limits, rows[1:])
-    kept = PairStore.kept(tmp_path, key, PairCoder(tokenizer, limits), rows)
+    place = tmp_path / "run" / "tokens"
+    place.mkdir(parents=True)  # as an older release made it, open to all
+    kept = PairStore.kept(place, key, PairCoder(tokenizer, limits), rows)
+    assert place.stat().st_mode & 0o777 == 0o700, "ids are texts"
     fresh = PairStore.of(PairCoder(tokenizer, limits), rows)
     assert [kept[i] for i in range(7)] == [fresh[i] for i in range(7)]
     assert kept.lengths().tolist() == [len(fresh[i]) for i in range(7)]
@@ -78,7 +81,7 @@ def test_ids_are_kept_on_disk_once(tokenizer: Any, tmp_path: Path) -> None:
         def code(self, example: Example) -> Coded:
             raise AssertionError("tokenised again")
 
-    again = PairStore.kept(tmp_path, key, Unused(tokenizer, limits), rows)
+    again = PairStore.kept(place, key, Unused(tokenizer, limits), rows)
     assert [again[i] for i in range(7)] == [fresh[i] for i in range(7)]
 
 
