@@ -10,6 +10,9 @@ The parts are laid out over [0, 1) in the order given, train first, and of sever
 smallest decides. When two components grow together, the new one can thus only move towards
 train: what a model was once trained on never becomes its test. The price: components of many
 raters are mostly in train, and one that holds nearly everything cannot be split at all.
+
+There is one assignment, that of SEED, whatever a training's own seed is: what one command holds
+out another must not learn. Trainers learn from `learnable`; `scripts/evaluate` judges by the rest.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from typing import Literal
 from models.training.examples import Example
 
 PARTS: Mapping[str, float] = {"train": 0.8, "dev": 0.1, "test": 0.1}
+TEST = "test"
+SEED = 0
+"""Of the one assignment. Another would let models be judged by people who taught them."""
 
 _MARKS = re.compile(r"[^\w\s]|_")
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")
@@ -36,7 +42,7 @@ Pair = tuple[str, str]  # normal form of the context, of the response
 def split(
     examples: Iterable[Example],
     parts: Mapping[str, float] = PARTS,
-    seed: int = 0,
+    seed: int = SEED,
     by: Literal["rater", "conversation"] = "rater",
 ) -> dict[str, list[Example]]:
     """The examples by part, without repetitions, in the order given.
@@ -46,7 +52,7 @@ def split(
 
     Args:
         parts: names and shares, the training part first; shares are scaled to add up to 1.
-        seed: another seed is another assignment.
+        seed: another seed is another assignment; leave it alone where a model is to be judged.
         by: whose hashes decide. Raters, where people come back with new conversations;
             conversations, where several people judge each and nobody comes back (the shares
             then come out as asked for). Neither ever crosses in any case.
@@ -70,18 +76,31 @@ def split(
     return result
 
 
-def deduplicate(examples: Iterable[Example]) -> list[Example]:
-    """Without rows that say the same again.
+def learnable(examples: Iterable[Example]) -> list[Example]:
+    """All but the people and conversations of the test part, without repetitions, in order.
 
-    That is: one source, head, rater and label, and the same context and response up to spelling.
-    Two raters who agree are two judgements; one rater's contradictions stay too, as they tell how
-    sure the label is.
+    Give all examples there are, before any is chosen or renamed: of fewer, a component may fall
+    apart, and sources are part of what decides.
+    """
+    given = list(examples)
+    parts = split(given)
+    kept = {id(example) for name, part in parts.items() if name != TEST for example in part}
+    return [example for example in given if id(example) in kept]
+
+
+def deduplicate(examples: Iterable[Example]) -> list[Example]:
+    """Without rows in which the same person says the same again.
+
+    That is: one source, head, rater, group and label, and the same context and response up to
+    spelling. Two raters who agree are two judgements, and so are two rows that name no rater: they
+    may be two votes. One rater's contradictions stay too, as they tell how sure the label is.
     """
     seen: set[tuple[object, ...]] = set()
     kept = []
     for example in examples:
-        key = (example.source, example.head, example.rater, example.label, *normal_pair(example))
-        if key not in seen:
+        said = (example.source, example.head, example.rater, example.label, example.group)
+        key = (*said, *normal_pair(example))
+        if key not in seen or not example.rater:
             seen.add(key)
             kept.append(example)
     return kept
@@ -91,28 +110,35 @@ def deduplicate(examples: Iterable[Example]) -> list[Example]:
 class Leakage:
     """What two parts share: numbers of distinct things of the second that the first has too.
 
-    `exact` and `near` are pairs of context and response, as they are and up to spelling;
-    `responses` are responses alone (up to spelling), of `of_responses`: no leak by itself, but a
-    model may know them by heart, so figures on unseen ones are worth reporting.
+    `exact` and `near` are pairs of context and response, as they are and up to spelling; `prompts`
+    are contexts whose responses were compared (two or more in a group) on both sides.
+    `contexts` and `responses` are either alone (up to spelling), of `of_contexts` and
+    `of_responses`: no leak by itself, as many begin with "hi", but a model may know them by heart,
+    so figures on unseen ones are worth reporting.
     """
 
     conversations: int
     raters: int
     exact: int
     near: int
+    prompts: int
+    contexts: int
+    of_contexts: int
     responses: int
     of_responses: int
 
     @property
     def clean(self) -> bool:
-        """Whether nothing leaks; shared responses alone do not count."""
-        return not (self.conversations or self.raters or self.exact or self.near)
+        """Whether nothing leaks; shared contexts or responses alone do not count."""
+        people = self.conversations or self.raters
+        return not (people or self.exact or self.near or self.prompts)
 
     def __str__(self) -> str:
         return (
-            f"{self.conversations} conversations, {self.raters} raters, {self.exact} pairs and "
-            f"{self.near} near-equal pairs shared; {self.responses} of {self.of_responses} "
-            "distinct responses seen before"
+            f"{self.conversations} conversations, {self.raters} raters, {self.exact} pairs, "
+            f"{self.near} near-equal pairs and {self.prompts} compared prompts shared; "
+            f"{self.contexts} of {self.of_contexts} distinct contexts and "
+            f"{self.responses} of {self.of_responses} distinct responses seen before"
         )
 
 
@@ -127,9 +153,22 @@ def leakage(a: Sequence[Example], b: Sequence[Example]) -> Leakage:
         raters=shared(lambda e: (e.source, e.rater) if e.rater else None),
         exact=shared(lambda e: (e.context, e.response)),
         near=shared(normal_pair),
+        prompts=len(_compared(a) & _compared(b)),
+        contexts=shared(lambda e: normal_pair(e)[0]),
+        of_contexts=len({normal_pair(example)[0] for example in b}),
         responses=shared(lambda e: normal_form(e.response)),
         of_responses=len({normal_form(example.response) for example in b}),
     )
+
+
+def _compared(examples: Iterable[Example]) -> set[str]:
+    """The contexts (up to spelling) of groups with more than one response."""
+    groups: dict[tuple[str, str, str], set[str]] = {}
+    for example in examples:
+        if example.group:
+            context, response = normal_pair(example)
+            groups.setdefault((example.source, example.group, context), set()).add(response)
+    return {context for (_, _, context), responses in groups.items() if len(responses) > 1}
 
 
 def unseen(train: Iterable[Example], test: Iterable[Example]) -> list[Example]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from app.errors import KindredError
 from models.training.examples import write_examples
 from models.training.reliability import weighed, weights
+from models.training.splits import learnable
 from scripts.dataset.manifest import DatasetError
 from scripts.dataset.reader import Dataset, open_keys
 
@@ -29,10 +30,12 @@ def run(folder: Path, out: Path, *, weigh: bool) -> int:
             print("nothing written: no reaction can be opened", file=sys.stderr)
             return 1
         if weigh:
-            by_rater = weights(examples)
+            # People of the test part keep their say: they judge, and teach nothing.
+            by_rater = weights(learnable(examples))
             examples = weighed(examples, by_rater)
             doubted = sum(weight < _DOUBTED for weight in by_rater.values())
-            print(f"{len(by_rater)} people; {doubted} of them weigh less than {_DOUBTED}")
+            known = f"{len(by_rater)} people to learn from"
+            print(f"{known}; {doubted} of them weigh less than {_DOUBTED}")
         count = write_examples(out, examples)
     except KindredError as error:
         print(f"scripts/import_reactions: {error.detail}", file=sys.stderr)

@@ -1,8 +1,8 @@
 """What a candidate is judged on: reactions that no part of it was trained on.
 
 From the exported dataset, or from a file of examples. The test part is cut by person and
-conversation (`models.training.splits`), with the seed that training uses, so nobody whose
-reactions trained a model judges it.
+conversation (`models.training.splits`); trainers learn from what that module calls learnable, the
+other parts of the same assignment, so nobody whose reactions trained a model judges it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from models.checkpoint import file_sha256
 from models.training.examples import Example, read_examples
-from models.training.splits import split
+from models.training.splits import TEST, split
 
 if TYPE_CHECKING:
     from scripts.dataset.reader import LoggedImpression
 
 LIKED = frozenset({"upvote", "love", "funny"})
 UPVOTE = "upvote"
-TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)

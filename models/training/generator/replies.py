@@ -23,6 +23,7 @@ from models.training.generator.windows import Window
 LIKED_HEAD = "upvote"
 # What nobody should learn to say, however many liked it.
 REFUSED_HEADS = frozenset({"offensive", "meaningless"})
+_HELD_AS = "replies"  # one name for all sources: a person judges replies of several
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def choose(
 def encode_replies(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> list[Reply]:
     """One window each; a response that is nothing once normalised is left out.
 
-    Held out by source and conversation, as dialogs are by source and id.
+    Held out by person (by conversation where nobody is named), whoever had written the reply. The
+    test part, by which the trained model is judged, is not among `examples`.
     """
     encode, eos = plain_encoder(tokenizer), int(tokenizer.eos_token_id)
     replies: list[Reply] = []
@@ -73,7 +75,8 @@ def encode_replies(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBa
         context = context_ids(tokenizer, example.context, example.facts)
         learned = [False] * len(context) + [True] * (len(response) + 1)
         window = Window((*context, *response, eos), tuple(learned))
-        held = is_held_out(example.source, example.conversation or _content(example))
+        unit = example.rater or example.conversation or _content(example)
+        held = is_held_out(_HELD_AS, unit)
         replies.append(Reply(example.source, held, min(1.0, example.weight), window))
     return replies
 

@@ -30,6 +30,7 @@ from models.training.generator.sharding import Group
 from models.training.generator.sizes import FINE_TUNING_SHARE, SIZES
 from models.training.generator.trainer import Trainer
 from models.training.record import RUN_FILE, Run
+from models.training.splits import learnable
 
 # Where the data lies on this machine, for the export; `run.json` has names and hashes only.
 PLACES_FILE = "places.json"
@@ -65,12 +66,16 @@ def config_of(options: argparse.Namespace, shape: Mapping[str, Any]) -> TrainCon
     return replace(config, **{**given, **shape})
 
 
-def judged_of(options: argparse.Namespace, reactions: Sequence[Example]) -> list[Example]:
+def judged_of(options: argparse.Namespace, reactions: Sequence[Example] = ()) -> list[Example]:
     """The judged replies to learn: of `--examples` files, and those that the caller read.
+
+    Of the files all but the test part (`models.training.splits`), by which the model is judged;
+    the caller has left it out of `reactions` already.
 
     Raises BadExample, OSError.
     """
-    found = [example for path in options.examples for example in read_examples(path)]
+    given = [example for path in options.examples for example in read_examples(path)]
+    found = learnable(given)
     sources = frozenset(options.source)
     return choose([*found, *reactions], only_upvoted=options.only_upvoted, sources=sources)
 

@@ -119,7 +119,7 @@ def _train(options: argparse.Namespace, words: Sequence[str]) -> None:
 
 def _data(options: argparse.Namespace) -> tuple[Subset, list[Path]]:
     if options.examples is not None:
-        return from_examples(options.examples, options.seed), [options.examples]
+        return from_examples(options.examples), [options.examples]
     subset = common_subset(options.data, options.pairs, sources=options.sources)
     return subset, data_files(options.data, options.sources)
 

@@ -97,7 +97,7 @@ def data_files(data: Path, sources: Sequence[str] = tuple(SHARES)) -> list[Path]
     return [data / f"{name}.jsonl.gz" for name in names]
 
 
-def from_examples(path: Path, seed: int = SEED) -> Subset:
+def from_examples(path: Path) -> Subset:
     """Examples of a file (see `models.training.examples`), split by conversation and rater.
 
     Raises BadExample, naming the line; FileNotFoundError.
@@ -105,7 +105,7 @@ def from_examples(path: Path, seed: int = SEED) -> Subset:
     from models.training.splits import split
 
     examples = [e for e in read_examples(path) if _visible(e.context[-1], e.response)]
-    parts = split(examples, {"train": 0.8, "dev": 0.1, "test": 0.1}, seed)
+    parts = split(examples)
     by_source = {name: _by_source(rows) for name, rows in parts.items()}
     return Subset(by_source["train"], by_source["dev"], by_source["test"])
 

@@ -14,6 +14,9 @@ from models.training.examples import BadExample, Example, read_examples
 from models.training.record import Run, RunConflict
 from models.training.reranker.frozen import PairVectors
 from models.training.reranker.reactions import TooFewReactions, retrain_head
+from models.training.splits import learnable
+
+_LEFT = "the people of the test part are left for scripts/evaluate"
 from models.training.stopping import Stopped, stops_at_once
 
 
@@ -37,7 +40,9 @@ def _main(options: argparse.Namespace, typed: str) -> int:
             seed=options.seed,
             data=[*options.examples, options.reranker / WEIGHTS, options.reranker / CONFIG],
         )
-        examples = [example for path in options.examples for example in read_examples(path)]
+        given = [example for path in options.examples for example in read_examples(path)]
+        examples = learnable(given)
+        record.log(f"{len(examples)} of {len(given)} examples to learn from; {_LEFT}")
         with record.stoppable():
             metrics = _retrain(record, examples, options, typed)
     except (BadExample, TooFewReactions, RunConflict, ModelFileError, ValueError, OSError) as error:

@@ -14,6 +14,7 @@ from models.training.splits import (
     components,
     deduplicate,
     leakage,
+    learnable,
     normal_form,
     split,
     unseen,
@@ -122,6 +123,47 @@ def test_what_counts_as_a_repetition() -> None:
     assert deduplicate([one, replace(one, response="hi", weight=0.5)]) == [one]
     different = [replace(one, rater="b"), replace(one, label=0.0), replace(one, head="love")]
     assert deduplicate([one, *different]) == [one, *different]
+
+
+def test_votes_of_nobody_in_particular_all_count() -> None:
+    votes = [example("Hi!"), example("hi"), example("hi")]
+    assert deduplicate(votes) == votes
+    assert sum(map(len, split(votes).values())) == 3
+
+
+def test_every_comparison_keeps_both_its_answers() -> None:
+    pairs = [("g1", "a", "b"), ("g2", "a", "c"), ("g3", "b", "c")]
+    rows = [
+        example(response, label=label, group=group, rater="r")
+        for group, good, bad in pairs
+        for response, label in ((good, 1.0), (bad, 0.0))
+    ]
+    assert deduplicate(rows) == rows
+    assert [len(part) for part in split(rows).values() if part] == [6]
+
+
+@quick
+@given(many)
+def test_what_is_learnable_is_all_but_the_test_part(examples: list[Example]) -> None:
+    parts, kept = split(examples), learnable(examples)
+    assert sorted(map(repr, kept)) == sorted(map(repr, [*parts["train"], *parts["dev"]]))
+    assert leakage(kept, parts["test"]).clean
+    places = [examples.index(row) for row in dict.fromkeys(kept)]
+    assert places == sorted(places)
+
+
+def test_prompts_that_were_compared_on_both_sides_are_a_leak() -> None:
+    def compared(group: str, *responses: str, context: str = "So, why?") -> list[Example]:
+        return [example(r, context=(context,), group=group, rater=group) for r in responses]
+
+    train = compared("g1", "a", "b")
+    test = compared("g2", "c", "d", context="so why")
+    found = leakage(train, test)
+    assert (found.near, found.prompts, found.contexts, found.of_contexts) == (0, 1, 1, 1)
+    assert not found.clean
+    alone = leakage(train, [replace(test[0], group="")])  # many talks begin alike
+    assert (alone.prompts, alone.contexts, alone.clean) == (0, 1, True)
+    assert "1 of 1 distinct contexts" in str(alone)
 
 
 def test_leaks_are_counted() -> None:

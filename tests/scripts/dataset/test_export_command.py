@@ -71,7 +71,7 @@ def test_the_dataset_is_opened_as_examples(
     run(settings)
     done = run(settings, "--dataset", folder, name=name)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 people; 0 of them" in done.stdout
+    assert "people to learn from; 0 of them" in done.stdout
     out = settings.var_dir / "imported" / "reactions" / "exported.jsonl.gz"
     assert out.stat().st_mode & 0o777 == 0o600
     examples = list(read_examples(out))

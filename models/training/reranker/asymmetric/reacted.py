@@ -54,7 +54,7 @@ class Reacted:
         return [replace(row, unit=str(i)) for i, row in enumerate(rows)]
 
 
-def read_reacted(path: Path, seed: int) -> Reacted:
+def read_reacted(path: Path) -> Reacted:
     """The reactions of a file of examples; heads of few labels are left out.
 
     Raises BadExample, naming the line; ValueError where no head is left.
@@ -66,7 +66,7 @@ def read_reacted(path: Path, seed: int) -> Reacted:
         for example in read_examples(path)
         if example.head in REACTION_HEADS and example.weight > 0 and _visible(example)
     ]
-    parts = split(known, {"train": 0.8, "dev": 0.1, "test": 0.1}, seed)
+    parts = split(known)
     by_head = {part: _by_head(rows) for part, rows in parts.items()}
     heads = [
         head

@@ -159,7 +159,7 @@ def _reacted(options: argparse.Namespace) -> Reacted | None:
     if options.reactions is None:
         return None
     try:
-        return read_reacted(options.reactions, options.seed)
+        return read_reacted(options.reactions)
     except (OSError, ValueError) as error:
         raise SystemExit(f"train_reranker: --reactions: {error}") from error
 

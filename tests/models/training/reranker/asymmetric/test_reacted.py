@@ -51,7 +51,7 @@ def reactions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reacted(reactions: Path) -> Reacted:
-    return read_reacted(reactions, 7)
+    return read_reacted(reactions)
 
 
 def test_heads_are_those_with_labels_of_both_kinds(reacted: Reacted) -> None:
@@ -145,6 +145,6 @@ def test_too_few_reactions_are_one_line(tmp_path: Path) -> None:
     rows = [Example("reactions", "upvote", (w,), f"{w} yes", 1.0, "", w, w) for w in WORDS]
     write_examples(tmp_path / "r.jsonl", rows)
     with pytest.raises(ValueError, match="no kind of reaction has 10 labels"):
-        read_reacted(tmp_path / "r.jsonl", 7)
+        read_reacted(tmp_path / "r.jsonl")
     with pytest.raises(SystemExit, match="--reactions"):
         run.main(["--data", str(tmp_path), "--reactions", str(tmp_path / "none.jsonl")])
