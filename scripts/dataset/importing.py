@@ -28,6 +28,7 @@ Rows = Iterable[Mapping[str, Any]]
 Read = Callable[[Path, At], Iterator[Record | Reject]]
 Convert = Callable[[Path, Mapping[str, Any]], Rows]
 Finish = Callable[[Path], Rows]
+Once = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 
 
 class Sink(Protocol):
@@ -40,6 +41,11 @@ class Sink(Protocol):
 def nothing(_path: Path) -> Rows:
     """No rows at the end of a file."""
     return ()
+
+
+def always(_record: Mapping[str, Any], _row: Mapping[str, Any]) -> bool:
+    """Equal rows are one."""
+    return True
 
 
 @dataclass(slots=True)
@@ -62,6 +68,8 @@ class Import:
         convert: a record as rows of the output (BadRecord: why not).
         finish: more rows, once a file was read.
         strict: leave no output where anything was rejected.
+        once: whether a row of a record (an empty one at the end of a file) that was written before
+            is the same again, and not another that says the same.
     """
 
     out: Path
@@ -69,6 +77,7 @@ class Import:
     convert: Convert
     finish: Finish = nothing
     strict: bool = False
+    once: Once = always
     counts: Counts = field(default_factory=Counts)
     _seen: set[bytes] = field(default_factory=set)
 
@@ -112,7 +121,7 @@ class Import:
                 self._take(path, record, good, bad)
             progress.show(self.counts)
         for row in self.finish(path):
-            self._write(row, good)
+            self._write(row, good, once=self.once({}, row))
 
     def _take(self, path: Path, record: Record, good: Sink, bad: Sink) -> None:
         try:
@@ -122,15 +131,16 @@ class Import:
             self._reject(path, Reject(record.line, str(error), shown), bad)
             return
         for row in rows:
-            self._write(row, good)
+            self._write(row, good, once=self.once(record.value, row))
 
-    def _write(self, row: Mapping[str, Any], good: Sink) -> None:
+    def _write(self, row: Mapping[str, Any], good: Sink, *, once: bool) -> None:
         line = json.dumps(row, ensure_ascii=False)
-        digest = hashlib.blake2b(line.encode("utf-8", "replace"), digest_size=12).digest()
-        if digest in self._seen:
-            self.counts.duplicates += 1
-            return
-        self._seen.add(digest)
+        if once:
+            digest = hashlib.blake2b(line.encode("utf-8", "replace"), digest_size=12).digest()
+            if digest in self._seen:
+                self.counts.duplicates += 1
+                return
+            self._seen.add(digest)
         good.write(line + "\n")
         self.counts.written += 1
 

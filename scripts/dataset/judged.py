@@ -17,13 +17,15 @@ count their dialogs from 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.domain import ReactionKind
 from models.training.examples import BadExample, Example, parse_example
 from models.training.judgements import RATING, ranks
+from models.training.splits import normal_form
 from scripts.dataset.labels import SAFETY, label_of, opinion_of, tap_labels
 from scripts.dataset.lines import BadRecord
 from scripts.dataset.texts import content_id, messages_of, name_of, needed, text_of, texts_of
@@ -66,6 +68,8 @@ class Judged:
     form: str = "auto"
     scale: tuple[float, float] = (0.0, 1.0)
     _opinions: list[tuple[float, list[Example]]] = field(default_factory=list)
+    _named_opinions: set[tuple[float, tuple[Example, ...]]] = field(default_factory=set)
+    _times: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: Mapping[str, Any]) -> list[Example]:
         """The examples of a record; those of an opinion come with `finish`.
@@ -79,9 +83,17 @@ class Judged:
         except BadExample as error:
             raise BadRecord(str(error)) from None
         if form == "opinion":
-            self._opinions.append((opinion_of(record), examples))
+            self._opine(record, examples)
             return []
         return examples
+
+    def _opine(self, record: Mapping[str, Any], examples: list[Example]) -> None:
+        opinion = (opinion_of(record), tuple(examples))
+        if same_judgement(record, {"rater": examples[0].rater}):
+            if opinion in self._named_opinions:
+                return
+            self._named_opinions.add(opinion)
+        self._opinions.append((opinion[0], examples))
 
     def finish(self) -> Iterator[Example]:
         """The examples whose labels are ranks among all that was added."""
@@ -89,6 +101,7 @@ class Judged:
         for label, (_, examples) in zip(labels, self._opinions, strict=True):
             yield from (replace(example, label=label) for example in examples)
         self._opinions.clear()
+        self._named_opinions.clear()
 
     def _example(self, record: Mapping[str, Any]) -> list[Example]:
         example = parse_example(record)
@@ -130,7 +143,14 @@ class Judged:
             raise BadRecord("there is nothing that the two answer")
         if texts[0] == texts[1]:
             raise BadRecord("both answers are the same")
-        name = name_of(record.get("id")) or content_id((*context, *sorted(texts)))
+        rater = self._named(record, "rater", "worker", "user")
+        name = name_of(record.get("id"))
+        if not name:
+            name = content_id((*context, *texts, rater))
+            if not rater:  # another vote for the same is a pair of its own
+                name = self._numbered(name)
+        # Comparisons of one prompt, whoever made them, belong together: one context, one talk.
+        talk = name_of(record.get("conversation"))
         base = Example(
             self.source,
             self.head or "preference",
@@ -138,8 +158,8 @@ class Judged:
             texts[0],
             1.0,
             group=f"{self.place}:{name}",
-            conversation=f"{self.place}:{name_of(record.get('conversation')) or name}",
-            rater=self._named(record, "rater", "worker", "user"),
+            conversation=f"{self.place}:{talk}" if talk else prompt_id(context),
+            rater=rater,
         )
         return [base, replace(base, response=texts[1], label=0.0)]
 
@@ -205,10 +225,28 @@ class Judged:
             rater=self._named(record, "rater", "worker", "user"),
         )
 
+    def _numbered(self, name: str) -> str:
+        """The name, and from its second time on which time it is."""
+        self._times[name] += 1
+        return name if self._times[name] == 1 else f"{name}#{self._times[name]}"
+
     def _named(self, record: Mapping[str, Any], *fields: str) -> str:
         """Who judged: the first of these fields that says it; the same person in every file."""
         found = next((name for field in fields if (name := name_of(record.get(field)))), "")
         return f"{self.source}:{found}" if found else ""
+
+
+def same_judgement(record: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether what says the same as before is the same judgement: an id or a rater makes it so.
+
+    Otherwise two people may have said so, and each has a vote.
+    """
+    return bool(row.get("rater") or any(name_of(record.get(name)) for name in ("id", "dialog_id")))
+
+
+def prompt_id(context: Sequence[str]) -> str:
+    """One id for every spelling of a context, in whichever file."""
+    return f"prompt:{content_id(map(normal_form, context))}"
 
 
 def _turns(record: Mapping[str, Any]) -> tuple[list[str], list[str], list[Mapping[str, Any]]]:

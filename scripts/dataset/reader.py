@@ -187,7 +187,9 @@ def read_impressions(folder: Path, keys: KeyRing) -> Iterator[LoggedImpression]:
 def examples_of(row: Mapping[str, Any], impression: Impression) -> Iterator[Example]:
     """One reaction as examples: whether the reply was liked, and which of the six taps it was.
 
-    The alternatives of one turn are one group: they were judged beside each other.
+    The alternatives of one turn are one group: they were judged beside each other. What was judged
+    elsewhere names no rater: its row's person stands for a whole source, which is neither diligent
+    nor one to be kept in one part. Its context ties what was judged of it.
     """
     elsewhere = row["action"] == "judged"
     source = f"{ELSEWHERE}{impression.slate.versions.get('source', '')}" if elsewhere else SOURCE
@@ -200,7 +202,7 @@ def examples_of(row: Mapping[str, Any], impression: Impression) -> Iterator[Exam
             label=label,
             group=impression.turn_id,
             conversation=impression.reply.conversation_id,
-            rater=row["person"],
+            rater="" if elsewhere else row["person"],
             facts=impression.facts,
         )
 
