@@ -30,6 +30,7 @@ from models.training.reranker.family import (
     base_card,
     build,
     distil_config,
+    forget_tokens,
     kept_store,
     learning_rate,
     max_tokens_of,
@@ -114,6 +115,7 @@ def _train(options: argparse.Namespace, words: Sequence[str]) -> None:
         base=base_card(options, teacher),
     )
     run.finish({**metrics, "version": manifest.version})
+    forget_tokens(run)
     run.log(f"written: {options.out} ({manifest.version})")
 
 
