@@ -74,26 +74,37 @@ def group_rows(
 
     Args:
         dialog, speaker, text: the columns' names. A row belongs to the dialog of the row before
-            when its `dialog` is the same; a dialog that comes back later is refused.
+            when its `dialog` is the same; a dialog that comes back later is refused. One ends
+            before a row that cannot be read: a turn is missing there, and those on its two sides
+            do not answer each other.
     """
     seen: set[str] = set()
     current: str | None = None
+    torn: str | None = None  # the dialog that a row which cannot be read has ended
     turns: list[dict[str, str]] = []
     line = 0
     for row in rows:
+        name = None if isinstance(row, Reject) else row.value[dialog]
+        if name != current and turns:
+            yield Record(line, {"dialog_id": current, "turns": turns})
+            turns = []
         if isinstance(row, Reject):
+            torn, current = current or torn, None
             yield row
             continue
-        name = row.value[dialog]
         if name != current:
-            if turns:
-                yield Record(line, {"dialog_id": current, "turns": turns})
-            turns, current = [], name
+            current = name
             if name in seen:
                 current = None
-                yield Reject(row.line, f"dialog {name[:60]!r} came before; sort the file by dialog")
+                why = (
+                    "goes on behind a row that cannot be read"
+                    if name == torn
+                    else "came before; sort the file by dialog"
+                )
+                yield Reject(row.line, f"dialog {str(name)[:60]!r} {why}")
                 continue
             seen.add(name)
+            torn = None
         turns.append({"speaker": row.value[speaker], "text": row.value[text]})
         line = row.line
     if turns:

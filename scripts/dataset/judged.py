@@ -129,13 +129,13 @@ class Judged:
     def _preference(self, record: Mapping[str, Any]) -> list[Example]:
         if "chosen" in record:
             context = _conversation(record.get("prompt"), "prompt")
-            pair = record["chosen"], record["rejected"]
+            pair = record["chosen"], record.get("rejected")
         else:
             asked = record.get("input")
             if not isinstance(asked, dict):
                 raise BadRecord("input must be an object with messages")
             context = _conversation(asked.get("messages"), "input.messages")
-            pair = record["preferred_output"], record["non_preferred_output"]
+            pair = record.get("preferred_output"), record.get("non_preferred_output")
         texts = [
             _answer(value, name) for value, name in zip(pair, ("chosen", "rejected"), strict=True)
         ]
@@ -168,7 +168,8 @@ class Judged:
         name = name_of(record.get("dialog_id", record.get("id"))) or content_id(texts)
         examples = []
         for i, turn in enumerate(turns):
-            if i == 0 or not texts[i] or turn.get("rating") not in RATING:
+            rating = turn.get("rating")
+            if i == 0 or not texts[i] or not isinstance(rating, str) or rating not in RATING:
                 continue
             if context := _before(texts, i):
                 # The partner judged it: whoever spoke before.
@@ -178,7 +179,7 @@ class Judged:
                         self.head or self.source,
                         context,
                         texts[i],
-                        RATING[turn["rating"]],
+                        RATING[rating],
                         conversation=f"{self.place}:{name}",
                         rater=f"{self.place}:{name}:{speakers[i - 1]}",
                     )

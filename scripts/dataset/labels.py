@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.training.examples import REACTION_HEADS
@@ -37,12 +37,35 @@ def label_of(value: Any, scale: tuple[float, float] = (0.0, 1.0)) -> float:
         return _WORDS[word]
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise BadRecord(f"label is {str(value)[:40]!r}, no judgement that is known") from None
     low, high = (0.0, 1.0) if isinstance(value, bool) else scale
     if not low <= number <= high:
         raise BadRecord(f"label must lie in [{low:g}, {high:g}], not {number:g} (see --scale)")
     return (number - low) / (high - low)
+
+
+def is_among(value: Any, wanted: Sequence[str]) -> bool:
+    """Whether a label is one of those named; numbers are equal as numbers are (`4.0` is `4`).
+
+    Raises:
+        BadRecord: there is no label, so nothing was said.
+    """
+    if isinstance(value, str | int | float) and str(value).strip():
+        word = str(value).strip()
+        number = _number(word)
+        if not math.isnan(number):
+            return any(number == _number(other) for other in wanted)
+        if word.lower() != "nan":
+            return word.lower() in {other.strip().lower() for other in wanted}
+    raise BadRecord(f"label is {str(value)[:40]!r}: nothing was said")
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
 
 
 def opinion_of(record: Mapping[str, Any]) -> float:
@@ -57,7 +80,7 @@ def opinion_of(record: Mapping[str, Any]) -> float:
             scores = record["scores"].get("z scores", record["scores"])
             praise = statistics.fmean(float(scores[name]) for name in _PRAISE)
             value = praise - statistics.fmean(float(scores[name]) for name in _BLAME)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise BadRecord(f"rating or scores cannot be read: {error}") from None
     if not math.isfinite(value):
         raise BadRecord("rating or scores are no numbers")

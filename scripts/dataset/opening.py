@@ -7,6 +7,7 @@ deleted key does not reach it.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _DOUBTED = 0.5  # weight below which a rater is counted as one
 def run(folder: Path, out: Path, *, weigh: bool) -> int:
     """Open, weigh and write; the exit status, 1 with one line where nothing was written."""
     os.umask(0o077)
+    # Asked to end, it goes through the `finally`s: what is half-written is in clear.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         dataset = Dataset(folder, open_keys())
         examples = list(dataset.reactions())

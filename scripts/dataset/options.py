@@ -30,9 +30,22 @@ def add_common(
     add("--out", type=Path, help=f"the file to write, gzip where it ends in .gz (default {out})")
     add("--format", choices=("auto", *formats), default="auto", help="of JSON lines (default auto)")
     add("--csv", action="store_true", help="the files are CSV (also told by their name)")
-    add("--delimiter", default=None, help="of CSV (default a comma; a tab for .tsv)")
+    add(
+        "--delimiter",
+        type=delimiter,
+        metavar="CHARACTER",
+        help="of CSV, \\t for a tab (default a comma; a tab for .tsv)",
+    )
     add("--source", help="name of the source (default: the file's, without _train and the like)")
     add("--strict", action="store_true", help="write nothing where a line is rejected")
+
+
+def delimiter(text: str) -> str:
+    """What stands between the fields of a CSV file, as it is typed."""
+    found = "\t" if text.lower() in {"\\t", "tab"} else text
+    if len(found) != 1 or found in '"\r\n\0':
+        raise argparse.ArgumentTypeError(f"must be one character (\\t: a tab), not {text!r}")
+    return found
 
 
 def stem(path: Path) -> str:
