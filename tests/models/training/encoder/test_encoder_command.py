@@ -132,9 +132,9 @@ def test_a_signal_while_it_measures_stops_it_and_nothing_is_trained_again(
     same = options(tiny_base, public_data, own_data, tmp_path, "--force")
     rankings = measure.rankings
 
-    def interrupted(*arguments: object) -> object:
+    def interrupted(*arguments: object, **more: object) -> object:
         os.kill(os.getpid(), signal.SIGTERM)
-        return rankings(*arguments)
+        return rankings(*arguments, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(measure, "rankings", interrupted)
@@ -175,8 +175,12 @@ def test_a_file_that_holds_what_it_is_measured_on_proves_nothing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    rows = [json.loads(line) for line in (own_data / "bank" / "things.jsonl").open()]
-    pairs = [{"context": row["contexts"][0], "response": row["replies"][0]} for row in rows]
+    lines = (own_data / "bank" / "things.jsonl").read_text().splitlines()
+    pairs = [
+        {"context": context, "response": reply}
+        for row in map(json.loads, lines)
+        for context, reply in zip(row["contexts"], row["replies"], strict=True)
+    ]
     path = tmp_path / "bank.jsonl"
     path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     assert command(*options(tiny_base, path, own_data, tmp_path, "--steps", 1)) == 1
