@@ -45,6 +45,9 @@ class ReactionKind(StrEnum):
         return _REACTION_WEIGHTS[self]
 
 
+SAFETY_HEADS = (ReactionKind.OFFENSIVE.value,)
+"""Heads of a reranker that keep a reply back; a model without one would let everything through."""
+
 _REACTION_WEIGHTS: Mapping[ReactionKind, float] = {
     ReactionKind.LOVE: 1.0,
     ReactionKind.FUNNY: 0.8,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import operator
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from app.dialog import wording
@@ -79,6 +79,11 @@ def screen(candidates: Iterable[Candidate], moment: Moment) -> tuple[Candidate, 
     return tuple(judged[place] for place in range(message))
 
 
+def too_offensive(source: Source, heads: Mapping[str, float]) -> bool:
+    """Whether a reranker's heads keep a candidate back; the reviewed bank is not judged by them."""
+    return source is not Source.RETRIEVAL and heads.get("offensive", 0.0) >= OFFENSIVE_LIMIT
+
+
 def _standing(candidate: Candidate) -> tuple[float, float]:
     return (
         candidate.score if candidate.score is not None else float("-inf"),
@@ -109,7 +114,7 @@ def _of_generated(candidate: Candidate, words: list[str], moment: Moment) -> Ite
         yield "broken"
     if not (candidate.origin.get("finished", True) or _SENTENCE_END.search(candidate.text)):
         yield "unfinished"
-    if candidate.heads.get("offensive", 0.0) >= OFFENSIVE_LIMIT:
+    if too_offensive(candidate.source, candidate.heads):
         yield "offensive"
 
 

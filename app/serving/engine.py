@@ -60,6 +60,8 @@ class Engine(Questions):
         self._fleet = Fleet(
             kinds, {ENCODER: models.encoder.version, "index": models.retriever.version}
         )
+        # Not those of what serves at the moment: every worker must decide alike.
+        self._heads = tuple(models.reranker.heads)
         self._swap: Swap | None = None
         self._sampling = Sampling(
             temperature=settings.temperature, top_p=settings.top_p, top_k=settings.top_k
@@ -202,7 +204,7 @@ class Engine(Questions):
 
     def _load(self, kind: str, version: str) -> RerankerModel | GeneratorModel:
         installed = self._fleet.kinds[kind].installed
-        return load_version(self._settings, self._encoder, kind, version, installed)
+        return load_version(self._settings, self._encoder, kind, version, installed, self._heads)
 
     def _check(self, kind: str, version: str) -> None:
         folder_of(self._settings, kind, version, self._fleet.kinds[kind].installed)

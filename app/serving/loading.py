@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,12 +87,18 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> Models:
 
 
 def load_version(
-    settings: Settings, encoder: EncoderModel, kind: str, version: str, installed: str
+    settings: Settings,
+    encoder: EncoderModel,
+    kind: str,
+    version: str,
+    installed: str,
+    heads: Collection[str] = (),
 ) -> RerankerModel | GeneratorModel:
     """A registered version of a kind, verified, warmed and tried; for a native thread.
 
     Args:
         installed: the version that the settings name, which need not be registered.
+        heads: of the reranker that the settings name; see `try_reranker`.
 
     Raises:
         RegistryError, ModelFileError, CanaryFailed, or whatever else is wrong with it.
@@ -101,7 +107,7 @@ def load_version(
     if kind == "reranker":
         reranker = load_reranker(settings, encoder, folder)
         reranker.warm()
-        try_reranker(reranker, settings)
+        try_reranker(reranker, settings, heads=() if version == installed else heads)
         return reranker
     generator = load_generator(settings, folder)
     generator.warm()

@@ -211,6 +211,37 @@ def test_the_canary_sees_what_is_wrong(
         try_reranker(Spoilt(), settings)
 
 
+def test_the_canary_wants_the_safety_that_the_installed_model_has(
+    tiny: Path, tiny_settings: MakeSettings
+) -> None:
+    settings = tiny_settings(rank_deadline_ms=60_000)
+    real = Reranker.load(tiny / "reranker", base=str(tiny / "encoder"), dtype="fp32", threads=1)
+
+    class Unsafe(Reranker):
+        def __init__(self, heads: tuple[str, ...], offensive: float) -> None:
+            self.__dict__.update(real.__dict__)
+            self.heads, self.offensive = heads, offensive
+
+        def run(self, items: list[RerankItem]) -> list[RerankResult]:
+            return [
+                RerankResult({**r.heads, "offensive": self.offensive}, r.serving)
+                for r in real.run(items)
+            ]
+
+    without = Unsafe(("selection",), 0.5)
+    with pytest.raises(CanaryFailed, match="no head offensive"):
+        try_reranker(without, settings, heads=real.heads)
+    try_reranker(without, settings, heads=("selection",))
+    with pytest.raises(CanaryFailed, match="plain offence"):
+        try_reranker(Unsafe(real.heads, 0.5), settings)
+
+
+@pytest.mark.slow
+def test_the_shipped_reranker_passes_its_own_canary(tiny_settings: MakeSettings) -> None:
+    shipped = Path(__file__).parents[3] / "artifacts" / "reranker"
+    try_reranker(Reranker.load(shipped, threads=1), tiny_settings(rank_deadline_ms=60_000))
+
+
 def test_the_canary_sees_what_is_too_slow(tiny: Path, tiny_settings: MakeSettings) -> None:
     real = Reranker.load(tiny / "reranker", base=str(tiny / "encoder"), dtype="fp32", threads=1)
 
