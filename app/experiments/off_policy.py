@@ -12,9 +12,10 @@ its weight w. Three estimates of the target's mean reward, for rewards in [0, 1]
                                             the target policy
 
 They hold where the log has support: what the target would show and the log never could is seen
-by none of them (only DR's q̄ reckons with it), so `Diagnostics` says how much that is. Choices of
-one person are not independent, hence intervals are over people: a sandwich variance for the normal
-one, people drawn anew for the bootstrap.
+by none of them (only DR's q̄ reckons with it), so `Diagnostics` says how much that is; whether two
+targets can be told apart, `app.experiments.contrast` does. Choices of one person are not
+independent, hence intervals are over people: a sandwich variance for the normal one, people drawn
+anew for the bootstrap.
 
 Pure; numpy only.
 """
@@ -22,80 +23,18 @@ Pure; numpy only.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from app.experiments.choices import Array as Array
+from app.experiments.choices import Choices as Choices
+from app.experiments.choices import check_same
+
 ESTIMATORS = ("ips", "snips", "dr")
 _BLOCK = 128  # resamples that are drawn at once
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """n logged choices as a target policy sees them; every array is (n,).
-
-    `reward` in [0, 1] of what was shown; `propensity` in (0, 1] it was shown with; `target`: the
-    probability that the target shows it; `expected`: q of what was shown; `target_expected`: the
-    mean of q over what the target would show; `unsupported`: the target's probability of showing
-    what the log could not; `unit`: whose choice it was.
-    """
-
-    reward: Array
-    propensity: Array
-    target: Array
-    expected: Array
-    target_expected: Array
-    unsupported: Array
-    unit: NDArray[np.int64]
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        reward: Sequence[float],
-        propensity: Sequence[float],
-        target: Sequence[float],
-        units: Sequence[Hashable],
-        expected: Sequence[float] | None = None,
-        target_expected: Sequence[float] | None = None,
-        unsupported: Sequence[float] | None = None,
-    ) -> Choices:
-        """From plain sequences; without a reward model q is 0, and DR is IPS.
-
-        Raises:
-            ValueError: nothing was logged, lengths differ, a reward or probability is outside its
-                bounds, or a reply was shown with propensity 0.
-        """
-        n = len(reward)
-        arrays = [
-            np.asarray(values if values is not None else np.zeros(n), dtype=np.float64)
-            for values in (reward, propensity, target, expected, target_expected, unsupported)
-        ]
-        if n == 0 or len(units) != n or any(array.shape != (n,) for array in arrays):
-            raise ValueError("n > 0 rewards, propensities, targets and units are needed")
-        for name, array in zip(("reward", "propensity", "target"), arrays, strict=False):
-            if not ((array >= 0.0) & (array <= 1.0 + 1e-9)).all():
-                raise ValueError(f"a {name} is not in [0, 1]")
-        if (arrays[1] <= 0.0).any():
-            raise ValueError("a reply was shown with propensity 0")
-        if not all(np.isfinite(array).all() for array in arrays):
-            raise ValueError("a value is no number")
-        numbers: dict[Hashable, int] = {}
-        unit = np.array([numbers.setdefault(one, len(numbers)) for one in units], dtype=np.int64)
-        rewards, propensities, targets, shown, wanted, missing = arrays
-        return cls(rewards, propensities, targets, shown, wanted, missing, unit)
-
-    def weights(self, clip: float | None = None) -> Array:
-        """target / propensity (n,), none above `clip`."""
-        weights: Array = self.target / self.propensity
-        return weights if clip is None else np.minimum(weights, clip)
-
-    def __len__(self) -> int:
-        return len(self.reward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +83,7 @@ def evaluate(
     Args:
         clip: no weight above it; less noise, and a bias that the diagnostics tell.
     """
-    _check(clip, confidence)
+    check(clip, confidence)
     parts = _Parts.of(choices, clip)
     drawn = _resampled([parts], resamples, seed)[0]
     estimates = {
@@ -171,9 +110,8 @@ def difference(
     Raises:
         ValueError: they are not of the same choices.
     """
-    _check(clip, confidence)
-    if len(candidate) != len(serving) or not np.array_equal(candidate.unit, serving.unit):
-        raise ValueError("both must be of the same choices")
+    check(clip, confidence)
+    check_same(candidate, serving)
     ours, theirs = _Parts.of(candidate, clip), _Parts.of(serving, clip)
     first, second = _resampled([ours, theirs], resamples, seed)
     estimates = {}
@@ -181,7 +119,7 @@ def difference(
         value = ours.value(name) - theirs.value(name)
         influence = ours.influence(name) - theirs.influence(name)
         estimates[name] = _with_intervals(
-            value, _error(influence), first[:, place] - second[:, place], confidence
+            value, standard_error(influence), first[:, place] - second[:, place], confidence
         )
     return estimates
 
@@ -199,7 +137,7 @@ class _Parts:
         robust = choices.target_expected + weights * (choices.reward - choices.expected)
         columns = (weights * choices.reward, weights, robust, np.ones(len(choices)))
         units = int(choices.unit.max()) + 1
-        sums = [np.bincount(choices.unit, weights=column, minlength=units) for column in columns]
+        sums = [np.bincount(choices.unit, choices.trust * column, units) for column in columns]
         return cls(np.stack(sums, axis=1).astype(np.float64))
 
     def value(self, name: str) -> float:
@@ -240,7 +178,9 @@ def _resampled(parts: Sequence[_Parts], resamples: int, seed: int) -> list[Array
 
 
 def _estimate(parts: _Parts, name: str, drawn: Array, confidence: float) -> Estimate:
-    return _with_intervals(parts.value(name), _error(parts.influence(name)), drawn, confidence)
+    return _with_intervals(
+        parts.value(name), standard_error(parts.influence(name)), drawn, confidence
+    )
 
 
 def _with_intervals(value: float, error: float, drawn: Array, confidence: float) -> Estimate:
@@ -249,7 +189,7 @@ def _with_intervals(value: float, error: float, drawn: Array, confidence: float)
     return Estimate(value, error, (value - reach, value + reach), (float(low), float(high)))
 
 
-def _error(influence: Array) -> float:
+def standard_error(influence: Array) -> float:
     """The standard error from what each unit adds; nothing is known from a single unit."""
     units = len(influence)
     if units < 2:
@@ -258,26 +198,32 @@ def _error(influence: Array) -> float:
 
 
 def _diagnostics(choices: Choices, clip: float | None) -> Diagnostics:
-    weights, kept = choices.weights(), choices.weights(clip)
-    square = float((kept**2).sum())
+    weights, kept, trust = choices.weights(), choices.weights(clip), choices.trust
+    trusted = trust * kept
+    square = float((trusted**2).sum())
     cut = weights - kept
+
+    def mean(values: Array) -> float:
+        return float(np.average(values, weights=trust))
+
     return Diagnostics(
         choices=len(choices),
         units=int(choices.unit.max()) + 1,
-        effective=float(kept.sum()) ** 2 / square if square > 0 else 0.0,
+        effective=float(trusted.sum()) ** 2 / square if square > 0 else 0.0,
         weight_max=float(weights.max()),
-        weight_mean=float(weights.mean()),
+        weight_mean=mean(weights),
         clip=clip,
-        clipped=float((cut > 0).mean()),
+        clipped=mean((cut > 0).astype(np.float64)),
         clip_bias={
-            "ips": -float((cut * choices.reward).mean()),
-            "dr": -float((cut * (choices.reward - choices.expected)).mean()),
+            "ips": -mean(cut * choices.reward),
+            "dr": -mean(cut * (choices.reward - choices.expected)),
         },
-        unsupported=float(choices.unsupported.mean()),
+        unsupported=mean(choices.unsupported),
     )
 
 
-def _check(clip: float | None, confidence: float) -> None:
+def check(clip: float | None, confidence: float) -> None:
+    """Raises ValueError."""
     if clip is not None and clip <= 0:
         raise ValueError("a clip is above 0")
     if not 0 < confidence < 1:
