@@ -1,8 +1,9 @@
 """What the service would have shown with another reranker, over the slates that were logged.
 
 The target policy is the service's own (`app.dialog.policy`) with the model's scores put in the
-place of the logged ones: the same biases, the same filters, the same exploration. (A filter that
-compares candidates by their scores, as the one for twins does, stays as it was logged.)
+place of the logged ones: the same biases, the same filters, the same exploration. The filter that
+follows from a head, for offence, is applied anew. (One that compares candidates by their scores, as
+the one for twins does, stays as it was logged.)
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.dialog import policy
-from app.domain import Candidate, Source
+from app.dialog.screen import too_offensive
+from app.domain import SAFETY_HEADS, Candidate, Source
 from app.experiments.off_policy import Choices
 from models.contracts import RerankerModel, RerankResult
 from scripts.judging.heldout import LIKED
@@ -60,7 +62,7 @@ def score_slates(
     wanted = []
     found: list[dict[str, RerankResult]] = []
     for one in impressions:
-        fit = [c for c in one.candidates if not c.filters and c.score is not None]
+        fit = [c for c in one.candidates if not _kept_back(c) and c.score is not None]
         own = one.versions.get("reranker") == model.version
         known = {c.candidate_id: _logged(c) for c in fit if own and "upvote" in c.heads}
         found.append(known)
@@ -77,12 +79,15 @@ def choices(
     impressions: Sequence[LoggedImpression],
     scores: Sequence[Scores],
     rewards: Sequence[Mapping[str, float]],
+    trust: Mapping[str, float] | None = None,
 ) -> Choices:
     """The logged choices as the policy with these scores sees them.
 
     Args:
         rewards: for each impression the reward model's P(liked) by candidate id.
+        trust: what a person's choices count for; 1 where nothing is known.
     """
+    trust = trust or {}
     rows: list[tuple[float, ...]] = []
     for one, results, q in zip(impressions, scores, rewards, strict=True):
         wanted = probabilities(one, results)
@@ -106,6 +111,7 @@ def choices(
         expected=expected,
         target_expected=mean,
         unsupported=unsupported,
+        trust=[trust.get(one.person, 1.0) for one in impressions],
     )
 
 
@@ -144,13 +150,22 @@ def _logged(candidate: LoggedCandidate) -> RerankResult:
     return RerankResult(candidate.heads, (candidate.score or 0.0) - candidate.bias)
 
 
+def _kept_back(logged: LoggedCandidate) -> list[str]:
+    """Reasons that do not follow from what a model thinks of it."""
+    return [reason for reason in logged.filters if reason not in SAFETY_HEADS]
+
+
 def _candidate(logged: LoggedCandidate, result: RerankResult | None) -> Candidate:
+    source = Source(logged.source)
+    filters = tuple(_kept_back(logged)) if result else logged.filters
+    if result and too_offensive(source, result.heads):
+        filters = (*filters, "offensive")
     return Candidate(
         candidate_id=logged.candidate_id,
         text=logged.text,
-        source=Source(logged.source),
+        source=source,
         retrieval_score=logged.retrieval_score,
         bias=logged.bias,
         score=None if result is None else result.serving + logged.bias,
-        filters=logged.filters,
+        filters=filters,
     )

@@ -15,11 +15,8 @@ from models.registry import INSTALLED, Registry
 from models.training.record import revision
 from scripts.judging import generators, rerankers
 from scripts.judging.heldout import HeldOut, from_dataset, from_file
-from scripts.judging.rerankers import Comparison
 from scripts.judging.scoring import load
-from scripts.judging.verdict import as_json, judge, markdown
-
-FORMAT = 1
+from scripts.judging.verdict import FORMAT, Comparison, as_json, judge, markdown
 
 
 def run(options: argparse.Namespace, command: str) -> int:
@@ -38,9 +35,9 @@ def run(options: argparse.Namespace, command: str) -> int:
     print(f"{len(held.examples)} judgements of {people} people, {options.part} part", flush=True)
     comparison = _compare(options, serving_folder, held, settings.encoder)
     leading = rerankers.LEADING if options.kind == "reranker" else generators.LEADING
-    judged = len({(e.context, e.response, e.rater) for e in held.examples})
-    judgement = judge(comparison.measures, judged, leading=leading)
+    judgement = judge(comparison.measures, leading=leading, lacking=comparison.lacking)
     report = _report(options.kind, candidate, serving, held, command)
+    report |= {"lacking": comparison.lacking}
     report |= {"verdict": judgement.verdict.value, "reasons": judgement.reasons}
     report |= {"measures": as_json(comparison.measures), **comparison.details}
     text = markdown(
@@ -70,8 +67,7 @@ def _held_out(options: argparse.Namespace, settings: Settings) -> HeldOut:
     if options.examples is not None:
         return from_file(options.examples, part=options.part)
     folder = options.dataset or settings.var_dir / "dataset"
-    most, seed = options.impressions_max, options.seed
-    return from_dataset(folder, part=options.part, most=most, seed=seed)
+    return from_dataset(folder, part=options.part, seed=options.seed)
 
 
 def _compare(options: argparse.Namespace, serving: Path, held: HeldOut, encoder: str) -> Comparison:
@@ -81,7 +77,8 @@ def _compare(options: argparse.Namespace, serving: Path, held: HeldOut, encoder:
         sides = [generators.Reader(folder, threads) for folder in (options.candidate, serving)]
         return generators.compare(sides[0], sides[1], held, **drawn)
     ours, theirs = (load(folder, threads, encoder) for folder in (options.candidate, serving))
-    return rerankers.compare(ours, theirs, held, silence=options.silence, **drawn)
+    most = options.impressions_max
+    return rerankers.compare(ours, theirs, held, silence=options.silence, most=most, **drawn)
 
 
 def _report(

@@ -17,11 +17,11 @@ from models.checkpoint import verify
 from models.prompt import MAX_CONTEXT_TOKENS, context_ids, plain_encoder
 from models.training.examples import Example
 from models.training.reranker.measures import Statistic, interval
+from scripts.judging.evidence import Evidence
 from scripts.judging.heldout import UPVOTE, HeldOut, cluster
-from scripts.judging.rerankers import Comparison
-from scripts.judging.verdict import Measure
+from scripts.judging.verdict import Comparison, Measure, Role
 
-LEADING = "bits a byte, liked"
+LEADING = ("bits a byte, liked",)
 
 
 class Reader:
@@ -63,7 +63,7 @@ def compare(
     """Both on the same replies."""
     upvotes = [e for e in held.examples if e.head == UPVOTE]
     measures = []
-    for name, liked in ((LEADING, True), ("bits a byte, not liked", False)):
+    for name, liked in ((LEADING[0], True), ("bits a byte, not liked", False)):
         rows = [e for e in upvotes if (e.label > 0.5) == liked]
         if rows:
             measures.append(_measure(name, candidate, serving, rows, liked, resamples, seed))
@@ -75,7 +75,7 @@ def _measure(
     candidate: Reader,
     serving: Reader,
     rows: Sequence[Example],
-    decides: bool,
+    liked: bool,
     resamples: int,
     seed: int,
 ) -> Measure:
@@ -97,4 +97,8 @@ def _measure(
         interval(one, clusters, resamples=resamples, seed=seed)
         for one in (ours, theirs, lambda w: ours(w) - theirs(w))
     )
-    return Measure(name, first, second, gap, higher_is_better=False, decides=decides)
+    evidence = Evidence.of(
+        ((cluster(e), (e.context, e.response), True, e.weight) for e in rows), one_sided=True
+    )
+    role = Role.DECIDES if liked else Role.BESIDE
+    return Measure(name, first, second, gap, False, role, evidence)

@@ -8,13 +8,14 @@ other parts of the same assignment, so nobody whose reactions trained a model ju
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.checkpoint import file_sha256
 from models.training.examples import Example, read_examples
+from models.training.reliability import weighed, weights
 from models.training.splits import TEST, split
 
 if TYPE_CHECKING:
@@ -28,12 +29,14 @@ UPVOTE = "upvote"
 class HeldOut:
     """Judged responses, the impressions behind them (none from a file), and where it is all from.
 
+    `trust` in [0, 1] damps people of bad faith, by person; the examples' weights have it in.
     `described` goes into the report: what was read, hashed, and how much was left.
     """
 
     examples: Sequence[Example]
     impressions: Sequence[LoggedImpression]
     described: dict[str, object]
+    trust: Mapping[str, float] = field(default_factory=dict)
 
 
 class NothingHeldOut(ValueError):
@@ -46,16 +49,25 @@ def from_file(path: Path, *, part: str) -> HeldOut:
     Raises:
         NothingHeldOut: there are none. BadExample: a line is no example.
     """
-    examples = _part(list(read_examples(path)), part)
-    described: dict[str, object] = {"source": path.name, "sha256": file_sha256(path), "part": part}
-    return _held_out(examples, (), described)
+    read = list(read_examples(path))
+    trust = weights(read)
+    examples = weighed(_part(read, part), trust)
+    described: dict[str, object] = {
+        "source": f"file {path.name}",
+        "sha256": file_sha256(path),
+        "part": part,
+    }
+    return _held_out(examples, (), described, trust)
 
 
-def from_dataset(folder: Path, *, part: str, most: int, seed: int) -> HeldOut:
+def from_dataset(folder: Path, *, part: str, seed: int) -> HeldOut:
     """The reactions and impressions of an exported dataset, opened with the key store.
 
+    How far each person is trusted follows from all that was said, not from the part alone: the
+    more others judged the same replies, the better it is known. It knows of no model.
+
     Args:
-        most: impressions that are kept at most, drawn at random with `seed`.
+        seed: of the order of the impressions, so that the first few are a fair sample.
 
     Raises:
         NothingHeldOut, DatasetError, StartupError: each with one line.
@@ -63,7 +75,9 @@ def from_dataset(folder: Path, *, part: str, most: int, seed: int) -> HeldOut:
     from scripts.dataset.reader import Dataset, open_keys
 
     dataset = Dataset(folder, open_keys())
-    examples = _part(list(dataset.reactions()), part)
+    read = list(dataset.reactions())
+    trust = weights(read)
+    examples = weighed(_part(read, part), trust)
     people = {example.rater for example in examples}
     impressions = [one for one in dataset.impressions() if one.person in people]
     random.Random(seed).shuffle(impressions)
@@ -73,7 +87,7 @@ def from_dataset(folder: Path, *, part: str, most: int, seed: int) -> HeldOut:
         "files": len(dataset.manifest.parts),
         "skipped": dict(dataset.skipped),
     }
-    return _held_out(examples, impressions[:most], described)
+    return _held_out(examples, impressions, described, trust)
 
 
 def cluster(example: Example) -> Hashable:
@@ -89,10 +103,11 @@ def _held_out(
     examples: Sequence[Example],
     impressions: Iterable[LoggedImpression],
     described: dict[str, object],
+    trust: Mapping[str, float],
 ) -> HeldOut:
     if not examples:
         raise NothingHeldOut(f"{described['source']}: no reactions are held out ({described})")
     people = len({cluster(example) for example in examples})
     kept = tuple(impressions)
     counts = {"judgements": len(examples), "people": people, "impressions": len(kept)}
-    return HeldOut(tuple(examples), kept, {**described, **counts})
+    return HeldOut(tuple(examples), kept, {**described, **counts}, trust)

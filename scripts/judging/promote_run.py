@@ -21,6 +21,7 @@ from app.telemetry import Metrics
 from models.checkpoint import MANIFEST_NAME, ModelFileError, verify
 from models.registry import INSTALLED, KINDS, Entry, Registry, RegistryError, event_now
 from scripts.judging import model_flag
+from scripts.judging.verdict import FORMAT
 
 _GOOD = ("better", "not-worse")
 
@@ -115,6 +116,14 @@ def objection(report: dict[str, Any] | None, kind: str, version: str, serving: s
         return f"{kind} {version} was never evaluated (scripts/evaluate)"
     if report.get("kind") != kind or _version(report, "candidate") != version:
         return f"its evaluation is of {report.get('kind')} {_version(report, 'candidate')}"
+    if report.get("format") != FORMAT:
+        return "its evaluation was made by another rule than today's; evaluate it anew"
+    lacking = report.get("lacking")
+    if lacking != []:
+        return f"it lacks heads that keep replies back: {lacking}"
+    data = report.get("data")
+    if not isinstance(data, dict) or (data.get("source"), data.get("part")) == ("dataset", "all"):
+        return "its evaluation is by all reactions, those that it was trained on among them"
     against = _version(report, "serving")
     if serving not in (against, INSTALLED):
         return f"its evaluation is stale: against {against}, and {serving} serves by now"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.experiments.off_policy import ESTIMATORS, Choices, Estimate, Report, difference, evaluate
+from app.domain import SAFETY_HEADS
 from models.contracts import RerankerModel
 from models.training.examples import Example
 from models.training.reranker.measures import (
@@ -21,24 +21,14 @@ from models.training.reranker.measures import (
     interval,
     pair_accuracy_of,
 )
-from scripts.judging.choosing import choices, mean_reward, score_slates, usable
+from scripts.judging.evidence import Evidence
 from scripts.judging.heldout import UPVOTE, HeldOut, cluster
+from scripts.judging.origins import Origin, origins
+from scripts.judging.rates import on_choices
 from scripts.judging.scoring import Asked, score
-from scripts.judging.verdict import Measure
+from scripts.judging.verdict import Comparison, Measure, Role
 
-LEADING = "auc"
-_LEAST_CHOICES = 30  # logged choices, below which nothing is estimated from them
-_LEAST_EFFECTIVE = 30.0  # effective sample size, below which what is estimated decides nothing
-_CLIP = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Measures for the verdict, what the report says besides, and notes in words."""
-
-    measures: list[Measure]
-    details: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+LEADING = ("auc", "auc, shown")
 
 
 def compare(
@@ -47,26 +37,40 @@ def compare(
     held: HeldOut,
     *,
     silence: str = "skip",
+    most: int = 5_000,
     resamples: int = 1_000,
     seed: int = 7,
 ) -> Comparison:
-    """Both on the same reactions and the same logged slates."""
-    measures = _on_reactions(candidate, serving, held.examples, resamples, seed)
-    found = _on_choices(candidate, serving, held, silence, resamples, seed)
-    return Comparison([*measures, *found.measures], found.details, found.notes)
+    """Both on the same reactions and the same logged slates, of which `most` are scored."""
+    measures, notes = _on_reactions(candidate, serving, held, resamples, seed)
+    some = replace(held, impressions=held.impressions[:most])
+    found = on_choices(candidate, serving, some, silence, resamples, seed)
+    lacking = [h for h in SAFETY_HEADS if h in serving.heads and h not in candidate.heads]
+    return Comparison([*measures, *found.measures], found.details, [*notes, *found.notes], lacking)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The judgements of one head, both models' probabilities, and how each reply was chosen."""
+
+    examples: Sequence[Example]
+    ours: Sequence[float]
+    theirs: Sequence[float]
+    origins: Sequence[Origin]
+
+    def where(self, keep: Callable[[Origin], bool]) -> _Rows:
+        """Those of some origins."""
+        at = [i for i, one in enumerate(self.origins) if keep(one)]
+        columns = (self.examples, self.ours, self.theirs, self.origins)
+        return _Rows(*([column[i] for i in at] for column in columns))  # type: ignore[arg-type]
 
 
 def _on_reactions(
-    candidate: RerankerModel,
-    serving: RerankerModel,
-    examples: Sequence[Example],
-    resamples: int,
-    seed: int,
-) -> list[Measure]:
+    candidate: RerankerModel, serving: RerankerModel, held: HeldOut, resamples: int, seed: int
+) -> tuple[list[Measure], list[str]]:
     """Accuracy, AUC, pair accuracy and calibration of P(upvote); the AUC of every other head."""
-    heads = sorted(
-        {e.head for e in examples} & {UPVOTE, *candidate.heads} & {UPVOTE, *serving.heads}
-    )
+    examples = held.examples
+    shared = {UPVOTE, *candidate.heads} & {UPVOTE, *serving.heads}
     places: dict[tuple[object, ...], int] = {}
     asked: list[Asked] = []
     for one in examples:
@@ -74,142 +78,103 @@ def _on_reactions(
         if places.setdefault(key, len(places)) == len(asked):
             asked.append((one.context, (one.response,), one.facts))
     ours, theirs = score(candidate, asked, "candidate"), score(serving, asked, "serving")
+    came = origins(examples, held.impressions)
     measures: list[Measure] = []
-    for head in heads:
-        rows = [e for e in examples if e.head == head]
-        at = [places[e.context, e.response, e.facts] for e in rows]
-        first = [ours[i][0].heads[head] for i in at]
-        second = [theirs[i][0].heads[head] for i in at]
-        measures += _of_head(head, rows, first, second, resamples, seed)
-    return measures
+    notes: list[str] = []
+    for head in sorted({e.head for e in examples} & shared):
+        at = [i for i, e in enumerate(examples) if e.head == head]
+        in_scores = [places[e.context, e.response, e.facts] for e in (examples[i] for i in at)]
+        rows = _Rows(
+            [examples[i] for i in at],
+            [ours[i][0].heads[head] for i in in_scores],
+            [theirs[i][0].heads[head] for i in in_scores],
+            [came[i] for i in at],
+        )
+        if head == UPVOTE:
+            measures += _of_upvote(rows, candidate.version, resamples, seed)
+            notes += _selection(rows)
+        else:
+            role = Role.GUARDS if head in SAFETY_HEADS else Role.BESIDE
+            measures.append(_measure(f"auc of {head}", auc_of, rows, role, resamples, seed))
+    return measures, notes
 
 
-def _of_head(
-    head: str,
-    rows: Sequence[Example],
-    ours: list[float],
-    theirs: list[float],
+def _of_upvote(rows: _Rows, candidate: str, resamples: int, seed: int) -> list[Measure]:
+    """What was judged elsewhere or drawn decides; what a model chose only guards."""
+    free = rows.where(lambda o: o.free)
+    elsewhere = rows.where(lambda o: o.free and not o.by)
+    # What the candidate itself chose (a trial) favours what serves: that guards nothing.
+    chosen = rows.where(lambda o: not o.free and o.by != candidate)
+    beside = {"role": Role.BESIDE, "resamples": resamples, "seed": seed}
+    decides = {**beside, "role": Role.DECIDES}
+    guards = {**beside, "role": Role.GUARDS}
+    found = [
+        _measure("accuracy", accuracy_of, rows, **beside),
+        _measure(LEADING[0], auc_of, free, even=True, **decides),
+        _measure(LEADING[1], auc_of, chosen, even=True, **guards),
+        _measure("pair accuracy", _pairs(elsewhere), elsewhere, **decides),
+        _measure("pair accuracy, shown", _pairs(chosen), chosen, **guards),
+        _measure(
+            "calibration error", calibration_error_of, rows, higher_is_better=False, **beside
+        ),
+    ]  # fmt: skip
+    return [m for m in found if m.evidence is None or m.evidence.judged]
+
+
+def _measure(
+    name: str,
+    of: Callable[[Sequence[float], Sequence[float]], Statistic],
+    rows: _Rows,
+    role: Role,
     resamples: int,
     seed: int,
-) -> list[Measure]:
-    labels = [e.label for e in rows]
-    clusters = [cluster(e) for e in rows]
-    weights = np.array([e.weight for e in rows])
+    *,
+    even: bool = False,
+    higher_is_better: bool = True,
+) -> Measure:
+    """A measure of both and their difference; `even`: by the origins' weights too."""
+    labels = [e.label for e in rows.examples]
+    clusters = [cluster(e) for e in rows.examples]
+    weights = np.array([e.weight for e in rows.examples])
+    if even:
+        weights *= np.array([origin.weight for origin in rows.origins])
+    evidence = Evidence.of(
+        (cluster(e), (e.context, e.response), e.label > 0.5, e.weight) for e in rows.examples
+    )
+    unknown = Interval(math.nan, math.nan, math.nan)
+    if not labels:
+        return Measure(name, unknown, unknown, unknown, higher_is_better, role, evidence)
+    a, b = of(rows.ours, labels), of(rows.theirs, labels)
+    first, second, gap = (
+        interval(_weighted(one, weights), clusters, resamples=resamples, seed=seed)
+        for one in (a, b, lambda w: a(w) - b(w))
+    )
+    return Measure(name, first, second, gap, higher_is_better, role, evidence)
 
-    def measure(name: str, a: Statistic, b: Statistic, **more: bool) -> Measure:
-        first, second, gap = (
-            interval(_weighted(one, weights), clusters, resamples=resamples, seed=seed)
-            for one in (a, b, lambda w: a(w) - b(w))
-        )
-        return Measure(name, first, second, gap, **more)
 
-    auc = (auc_of(ours, labels), auc_of(theirs, labels))
-    if head != UPVOTE:
-        return [measure(f"auc of {head}", *auc, decides=False)]
-    grouped = len({e.group for e in rows if e.group}) < sum(bool(e.group) for e in rows)
-    groups = [e.group if grouped and e.group else e.conversation or e.context for e in rows]
+def _pairs(rows: _Rows) -> Callable[[Sequence[float], Sequence[float]], Statistic]:
+    """Pair accuracy within what was judged together: a group, else a conversation."""
+    named = [e.group for e in rows.examples if e.group]
+    grouped = len(set(named)) < len(named)
+    groups = [
+        e.group if grouped and e.group else e.conversation or e.context for e in rows.examples
+    ]
+    return lambda scores, labels: pair_accuracy_of(scores, labels, groups)
+
+
+def _selection(rows: _Rows) -> list[str]:
+    """What the table must not hide: how the judged replies were chosen."""
+    chosen = sum(not one.free for one in rows.origins)
+    drawn = sum(one.free and bool(one.by) for one in rows.origins)
+    if not chosen + drawn:
+        return []
     return [
-        measure("accuracy", accuracy_of(ours, labels), accuracy_of(theirs, labels), decides=False),
-        measure(LEADING, *auc),
-        measure(
-            "pair accuracy",
-            pair_accuracy_of(ours, labels, groups),
-            pair_accuracy_of(theirs, labels, groups),
-        ),
-        measure(
-            "calibration error",
-            calibration_error_of(ours, labels),
-            calibration_error_of(theirs, labels),
-            higher_is_better=False,
-            decides=False,
-        ),
+        f"Of {len(rows.origins)} judged replies a model chose {chosen}, {drawn} were drawn in "
+        "exploration (among a slate's best few) and the others were judged elsewhere. What the "
+        "serving model chose it scored high, so there its AUC is too low and any other model looks "
+        "better than it is: measures marked ° may only speak against the candidate."
     ]
 
 
 def _weighted(statistic: Statistic, weights: Floats) -> Statistic:
     return lambda drawn: statistic(drawn * weights)
-
-
-def _on_choices(
-    candidate: RerankerModel,
-    serving: RerankerModel,
-    held: HeldOut,
-    silence: str,
-    resamples: int,
-    seed: int,
-) -> Comparison:
-    """The upvote rate of what each would have shown; of IPS, SNIPS and DR only DR may decide."""
-    kept = usable(held.impressions, silence=silence)
-    details: dict[str, Any] = {
-        "choices": len(kept.impressions), "left_out": kept.left_out, "silence": silence
-    }  # fmt: skip
-    if len(kept.impressions) < _LEAST_CHOICES:
-        note = (
-            f"Off-policy: {len(kept.impressions)} logged choices with exploration and a reaction; "
-            f"at least {_LEAST_CHOICES} are needed, so none of the estimators says anything."
-        )
-        return Comparison([], {"off_policy": details}, [note])
-    ours = score_slates(candidate, kept.impressions, "candidate")
-    theirs = score_slates(serving, kept.impressions, "serving")
-    rewards = [mean_reward(a, b) for a, b in zip(ours, theirs, strict=True)]
-    first = choices(kept.impressions, ours, rewards)
-    second = choices(kept.impressions, theirs, rewards)
-    measures: list[Measure] = []
-    notes: list[str] = []
-    gap = difference(first, second, resamples=resamples, seed=seed)
-    reports = [evaluate(one, resamples=resamples, seed=seed) for one in (first, second)]
-    supported = min(r.diagnostics.effective for r in reports) >= _LEAST_EFFECTIVE
-    if not supported:
-        notes.append(
-            f"Off-policy: an effective sample size below {_LEAST_EFFECTIVE:.0f} decides nothing; "
-            "the log explores too little, or too far from what this model would show."
-        )
-    for name in ESTIMATORS:
-        estimates = [report.estimates[name] for report in reports]
-        measures.append(
-            Measure(
-                f"upvote rate ({name.upper()})",
-                _interval(estimates[0]),
-                _interval(estimates[1]),
-                _interval(gap[name]),
-                decides=supported and name == "dr",
-            )
-        )
-    for who, report, one in zip(("candidate", "serving"), reports, (first, second), strict=True):
-        details[who] = _details(report, one, resamples, seed)
-        notes.append(_support(who, report))
-    return Comparison(measures, {"off_policy": details}, notes)
-
-
-def _interval(estimate: Estimate) -> Interval:
-    return Interval(estimate.value, *estimate.bootstrap)
-
-
-def _details(report: Report, one: Choices, resamples: int, seed: int) -> dict[str, Any]:
-    """What the table has no room for: normal intervals, support, and the clipped estimates."""
-    d = report.diagnostics
-    clipped = evaluate(one, clip=_CLIP, resamples=resamples, seed=seed)
-    return {
-        "normal_intervals": {n: list(e.normal) for n, e in report.estimates.items()},
-        "people": d.units,
-        "effective_sample_size": d.effective,
-        "weight_max": d.weight_max,
-        "weight_mean": d.weight_mean,
-        "unsupported": d.unsupported,
-        "clipped": {
-            "at": _CLIP,
-            "share": clipped.diagnostics.clipped,
-            "bias": clipped.diagnostics.clip_bias,
-            "values": {n: e.value for n, e in clipped.estimates.items()},
-        },
-    }
-
-
-def _support(who: str, report: Report) -> str:
-    d = report.diagnostics
-    return (
-        f"Off-policy, {who}: {d.choices} choices of {d.units} people, effective sample size "
-        f"{d.effective:.0f}, largest weight {d.weight_max:.1f}, mean weight {d.weight_mean:.2f} "
-        f"(1 where log and policy fit), {100 * d.unsupported:.1f} % of what it would show could "
-        "never be shown in the log."
-    )

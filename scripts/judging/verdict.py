@@ -1,16 +1,23 @@
-"""Is the candidate better, worse, or is neither shown? One rule, over measures with intervals."""
+"""Is the candidate better, worse, or is neither shown? One rule, over measures with intervals.
+
+Of replies that the serving model itself chose, its scores are all high: over these alone they tell
+little (restriction of range), and any other model looks better than it is. So a measure over them
+may only speak against a candidate; what speaks for it comes from elsewhere.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from models.training.reranker.measures import Interval
+from scripts.judging.evidence import Evidence
 
-LEAST_JUDGED = 50  # judgements, below which nothing is said
-TOLERATED = 0.01  # that the deciding measure may be lower, if it is not surely so
+FORMAT = 2  # of the report; what another rule judged is judged anew
+TOLERATED = 0.01  # that a leading measure may be lower, if it is not surely so
 
 
 class Verdict(StrEnum):
@@ -19,7 +26,15 @@ class Verdict(StrEnum):
     BETTER = "better"  # something that decides is surely higher, and nothing surely lower
     NOT_WORSE = "not-worse"
     WORSE = "worse"
-    UNKNOWN = "unknown"  # too little was held out
+    UNKNOWN = "unknown"  # too little was held out, or only what the serving model chose
+
+
+class Role(StrEnum):
+    """What a measure may do."""
+
+    DECIDES = "decides"
+    GUARDS = "guards"  # it may speak against the candidate, never for it
+    BESIDE = "beside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +46,23 @@ class Measure:
     serving: Interval
     difference: Interval
     higher_is_better: bool = True
-    decides: bool = True
+    role: Role = Role.DECIDES
+    evidence: Evidence | None = None  # of the rows it is over; None: it was looked at before
+
+    @property
+    def decides(self) -> bool:
+        """Whether it may speak for a candidate, and has what it takes."""
+        return self.role is Role.DECIDES and self._told
+
+    @property
+    def guards(self) -> bool:
+        """Whether it may speak against a candidate."""
+        return self.role is not Role.BESIDE and self._told
+
+    @property
+    def _told(self) -> bool:
+        enough = self.evidence is None or self.evidence.enough
+        return enough and not math.isnan(self.gain.low)
 
     @property
     def gain(self) -> Interval:
@@ -43,6 +74,16 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """Measures for the verdict, what the report says besides, and notes in words."""
+
+    measures: list[Measure]
+    details: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)  # heads for safety
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """The verdict, and in words what it rests on."""
 
@@ -50,33 +91,46 @@ class Judgement:
     reasons: list[str] = field(default_factory=list)
 
 
-def judge(measures: Sequence[Measure], judged: int, *, leading: str) -> Judgement:
-    """The verdict over the measures that decide; `leading` may not be lower by more than a little.
+def judge(
+    measures: Sequence[Measure], *, leading: Collection[str], lacking: Collection[str] = ()
+) -> Judgement:
+    """The verdict over the measures that decide, and those that guard.
 
     Args:
-        judged: judgements that were held out.
+        leading: names of measures that may not be lower by more than a little, sure or not.
+        lacking: heads for safety that the serving model has, and the candidate has not.
     """
-    deciding = [m for m in measures if m.decides and not math.isnan(m.gain.value)]
-    if judged < LEAST_JUDGED or all(math.isnan(m.gain.low) for m in deciding):
-        return Judgement(
-            Verdict.UNKNOWN,
-            [f"{judged} judgements are held out; at least {LEAST_JUDGED} of several people, liked "
-             "and not liked, are needed"],
-        )  # fmt: skip
-    lower = [m for m in deciding if m.gain.high < 0]
-    slipped = [m for m in deciding if m.name == leading and m.gain.value < -TOLERATED]
-    if lower or slipped:
-        reasons = [f"{m.name} is lower: {_words(m)}" for m in lower]
+    guarding = [m for m in measures if m.guards]
+    lower = [m for m in guarding if m.gain.high < 0]
+    slipped = [m for m in guarding if m.name in leading and m.gain.value < -TOLERATED]
+    if lacking or lower or slipped:
+        reasons = [f"it has no head {head}, which keeps replies back" for head in lacking]
+        reasons += [f"{m.name} is lower: {_words(m)}" for m in lower]
         reasons += [
             f"{m.name} is lower by more than {TOLERATED}: {_words(m)}"
             for m in slipped
             if m not in lower
         ]
         return Judgement(Verdict.WORSE, reasons)
+    deciding = [m for m in measures if m.decides]
+    if not deciding:
+        return Judgement(Verdict.UNKNOWN, [_missing(measures)])
     higher = [m for m in deciding if m.gain.low > 0]
     if higher:
         return Judgement(Verdict.BETTER, [f"{m.name} is higher: {_words(m)}" for m in higher])
     return Judgement(Verdict.NOT_WORSE, ["no measure that decides differs surely"])
+
+
+def _missing(measures: Sequence[Measure]) -> str:
+    """Why nothing decides."""
+    known = [m for m in measures if m.evidence is not None and m.role is not Role.BESIDE]
+    if any(m.guards for m in known):
+        return (
+            "only replies that a model chose were judged, which favours any model but that one: "
+            "judgements from elsewhere, or more explored choices, are needed"
+        )
+    most = max((m.evidence for m in known if m.evidence), key=lambda e: e.judged, default=None)
+    return f"{most or 'no judgements'}; needed are {Evidence.NEEDED}"
 
 
 def as_json(measures: Sequence[Measure]) -> list[dict[str, object]]:
@@ -88,7 +142,9 @@ def as_json(measures: Sequence[Measure]) -> list[dict[str, object]]:
             "serving": _numbers(m.serving),
             "difference": _numbers(m.difference),
             "higher_is_better": m.higher_is_better,
+            "role": m.role.value,
             "decides": m.decides,
+            "evidence": None if m.evidence is None else asdict(m.evidence),
         }
         for m in measures
     ]
@@ -107,16 +163,22 @@ def markdown(
         "| measure | candidate | serving | difference |",
         "|---|---|---|---|",
         *(
-            f"| {m.name}{'' if m.decides else ' *'} | {_cell(m.candidate)} | {_cell(m.serving)} "
+            f"| {m.name}{_mark(m)} | {_cell(m.candidate)} | {_cell(m.serving)} "
             f"| {_cell(m.difference, signed=True)} |"
             for m in measures
         ),
         "",
-        "Brackets: 95 % intervals over people. * does not decide.",
+        "Brackets: 95 % intervals over people. * decides nothing; ° may only speak against.",
         "",
         *(f"- {note}" for note in notes),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _mark(measure: Measure) -> str:
+    if measure.decides:
+        return ""
+    return " °" if measure.guards else " *"
 
 
 def _list(value: object) -> list[str]:

@@ -61,7 +61,9 @@ def certain() -> Fake:
     return Fake("certain00000", dict(zip(KINDS, (0.9, 0.6, 0.3, 0.1), strict=True)))
 
 
-def impression(number: int, dice: random.Random, person: str, logger: Fake) -> LoggedImpression:
+def impression(
+    number: int, dice: random.Random, person: str, logger: Fake, exploration: float = EXPLORATION
+) -> LoggedImpression:
     """One reply, chosen by the service's own policy over the logger's scores, and its reaction."""
     texts = [f"{kind} reply {number}" for kind in KINDS]
     results = logger.run(logger.prepare(["hi"], texts))
@@ -70,7 +72,7 @@ def impression(number: int, dice: random.Random, person: str, logger: Fake) -> L
         for i, (text, result) in enumerate(zip(texts, results, strict=True))
     ]
     seed = dice.getrandbits(32)
-    choice = policy.select(slate, seed=seed, exploration=EXPLORATION)
+    choice = policy.select(slate, seed=seed, exploration=exploration)
     assert choice.chosen is not None
     liked = dice.random() < KINDS[choice.chosen.text.split()[0]]
     return LoggedImpression(
@@ -84,7 +86,7 @@ def impression(number: int, dice: random.Random, person: str, logger: Fake) -> L
             )
             for c, result in zip(choice.candidates, results, strict=True)
         ),
-        chosen=choice.chosen.candidate_id, explored=choice.explored, exploration=EXPLORATION,
+        chosen=choice.chosen.candidate_id, explored=choice.explored, exploration=exploration,
         seed=seed, n=0, late=(), shown=(), degraded=False, variants={},
         versions={"reranker": logger.version}, alternative_of=None,
         reaction="upvote" if liked else "downvote", comment=None,
@@ -112,11 +114,16 @@ Log = Callable[..., HeldOut]
 def log() -> Log:
     """What a service logged of so many people; the mistaken one's, if no other is given."""
 
-    def make(people: int = PEOPLE, logger: Fake | None = None) -> HeldOut:
-        dice = random.Random(4)
+    def make(
+        people: int = PEOPLE,
+        logger: Fake | None = None,
+        exploration: float = EXPLORATION,
+        seed: int = 4,
+    ) -> HeldOut:
+        dice = random.Random(seed)
         logger = logger or mistaken()
         impressions = [
-            impression(number, dice, f"p{number % people}", logger)
+            impression(number, dice, f"p{number % people}", logger, exploration)
             for number in range(people * EACH)
         ]
         described = {"source": "a test", "people": people, "part": "test"}

@@ -32,10 +32,11 @@ def true_rate(scores: dict[str, float]) -> float:
 def test_the_one_that_knows_is_better_and_would_be_liked_as_often_as_it_would(log: Log) -> None:
     held = log(60)
     found = rerankers.compare(knowing(), mistaken(), held, resamples=200)
-    judgement = judge(found.measures, len(held.examples), leading=rerankers.LEADING)
+    judgement = judge(found.measures, leading=rerankers.LEADING)
     assert judgement.verdict is Verdict.BETTER
     assert measure(found, "auc").difference.low > 0
-    assert measure(found, "pair accuracy").difference.low > 0
+    # What the mistaken one chose are dull replies, of which no ranking tells anything.
+    assert measure(found, "auc, shown").candidate.value == pytest.approx(0.5)
     biased = {kind: p + 0.01 * i for i, (kind, p) in enumerate(KINDS.items())}
     rate = measure(found, "upvote rate (DR)")
     assert rate.candidate.low <= true_rate(biased) <= rate.candidate.high
@@ -54,7 +55,7 @@ def test_the_one_that_knows_is_better_and_would_be_liked_as_often_as_it_would(lo
 def test_the_other_way_round_it_is_worse(log: Log) -> None:
     held = log(60)
     found = rerankers.compare(mistaken(), knowing(), held, resamples=200)
-    judgement = judge(found.measures, len(held.examples), leading=rerankers.LEADING)
+    judgement = judge(found.measures, leading=rerankers.LEADING)
     assert judgement.verdict is Verdict.WORSE
     assert any("auc is lower" in reason for reason in judgement.reasons)
     text = markdown(
@@ -72,26 +73,26 @@ def test_where_the_log_hardly_explored_it_decides_nothing(log: Log) -> None:
     assert found.details["off_policy"]["candidate"]["effective_sample_size"] < 30
     assert not measure(found, "upvote rate (DR)").decides
     assert any("decides nothing" in note for note in found.notes)
-    assert "off-policy" not in " ".join(judge(found.measures, 720, leading="auc").reasons)
+    assert "off-policy" not in " ".join(judge(found.measures, leading=rerankers.LEADING).reasons)
 
 
 def test_the_same_model_is_not_worse_than_itself(log: Log) -> None:
     held = log(30)
     found = rerankers.compare(knowing(), knowing(), held, resamples=100)
-    assert judge(found.measures, len(held.examples), leading="auc").verdict is Verdict.NOT_WORSE
+    assert judge(found.measures, leading=rerankers.LEADING).verdict is Verdict.NOT_WORSE
     assert all(m.difference.value == 0 for m in found.measures)
 
 
 def test_too_little_says_nothing(log: Log) -> None:
     held = log(2)
     found = rerankers.compare(knowing(), mistaken(), held, resamples=50)
-    assert judge(found.measures, 24, leading="auc").verdict is Verdict.UNKNOWN
-    assert "at least 30 are needed" in found.notes[0]
+    assert judge(found.measures, leading=rerankers.LEADING).verdict is Verdict.UNKNOWN
+    assert any("at least 30 are needed" in note for note in found.notes)
     one_class = [replace(e, label=1.0) for e in log(60).examples]
     found = rerankers.compare(
         knowing(), mistaken(), replace(held, examples=one_class, impressions=()), resamples=50
     )
-    assert math.isnan(measure(found, "auc").candidate.value)
+    assert math.isnan(measure(found, "auc, shown").candidate.value)
 
 
 def test_a_slip_that_may_be_chance_is_tolerated_only_if_it_is_small() -> None:
@@ -99,12 +100,12 @@ def test_a_slip_that_may_be_chance_is_tolerated_only_if_it_is_small() -> None:
         return Measure("auc", Interval(0.7 + by, 0.6, 0.8), Interval(0.7, 0.6, 0.8),
                        Interval(by, by - 0.05, by + 0.05))  # fmt: skip
 
-    assert judge([auc(-0.005)], 500, leading="auc").verdict is Verdict.NOT_WORSE
-    assert judge([auc(-0.02)], 500, leading="auc").verdict is Verdict.WORSE
-    assert judge([auc(0.06)], 500, leading="auc").verdict is Verdict.BETTER
+    assert judge([auc(-0.005)], leading=("auc",)).verdict is Verdict.NOT_WORSE
+    assert judge([auc(-0.02)], leading=("auc",)).verdict is Verdict.WORSE
+    assert judge([auc(0.06)], leading=("auc",)).verdict is Verdict.BETTER
     lower = Measure("bits", Interval(1, 1, 1), Interval(2, 2, 2), Interval(-1, -1.2, -0.8),
                     higher_is_better=False)  # fmt: skip
-    assert judge([lower], 500, leading="bits").verdict is Verdict.BETTER
+    assert judge([lower], leading=("bits",)).verdict is Verdict.BETTER
 
 
 def test_only_choices_with_a_chance_for_others_count(log: Log) -> None:

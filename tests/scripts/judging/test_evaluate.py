@@ -16,6 +16,7 @@ from models.registry import Registry
 from models.reranker import CONFIG
 from models.training.examples import Example, write_examples
 from scripts.judging.heldout import HeldOut
+from scripts.judging.verdict import FORMAT
 from tests.scripts.judging.conftest import Fake, Log, knowing, mistaken
 from tests.scripts.judging.test_promote import load_command, make
 
@@ -80,7 +81,9 @@ def test_the_verdict_is_kept_where_promote_looks_for_it(
     assert report["data"]["skipped"] == {"keyless": 2}
     assert report["data"]["judgements"] == 720
     names = [measure["name"] for measure in report["measures"]]
-    assert names[:3] == ["accuracy", "auc", "pair accuracy"]
+    assert names[:3] == ["accuracy", "auc", "auc, shown"]
+    assert report["format"] == FORMAT
+    assert report["lacking"] == []
     assert {"upvote rate (IPS)", "upvote rate (SNIPS)", "upvote rate (DR)"} <= set(names)
     assert report["off_policy"]["candidate"]["effective_sample_size"] > 10
     said = capsys.readouterr().out
@@ -100,7 +103,8 @@ def test_the_test_part_holds_whole_people_and_what_is_left_decides(
     assert report["data"]["part"] == "test"
     assert 0 < report["data"]["people"] < 30
     assert report["data"]["judgements"] == 12 * report["data"]["people"]
-    assert report["data"]["impressions"] == 10
+    assert report["off_policy"]["choices"] <= 10
+    assert report["verdict"] == "unknown"  # of five people
     assert not any("upvote rate" in one["name"] for one in report["measures"])  # too few
 
 
@@ -137,7 +141,7 @@ def judgements(count: int) -> list[Example]:
     lines = ("That sounds lovely, tell me more!", "whatever")
     return [
         Example(
-            source="reactions",
+            source="judged elsewhere",
             head="upvote",
             context=(f"i went hiking with my sister on day {number}",),
             response=f"{lines[number % 2]} {number // 2}",
@@ -178,7 +182,7 @@ def test_the_shipped_reranker_is_judged_against_one_of_another_penalty(
 @pytest.mark.slow
 def test_the_shipped_generator_is_as_good_as_itself(evaluate: Command, tmp_path: Path) -> None:
     shipped = ROOT / "artifacts" / "generator"
-    write_examples(tmp_path / "judged.jsonl", judgements(60))
+    write_examples(tmp_path / "judged.jsonl", judgements(120))
     given = ("--examples", tmp_path / "judged.jsonl", "--part", "all", "--threads", 1)
     out = tmp_path / "report.json"
     sides = ("--candidate", shipped, "--serving", shipped, "--kind", "generator", "--out", out)

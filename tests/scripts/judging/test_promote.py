@@ -18,6 +18,7 @@ from app.settings import Settings
 from app.store.store import Store
 from models.checkpoint import write_manifest
 from models.registry import Registry
+from scripts.judging.verdict import FORMAT
 
 ROOT = Path(__file__).parents[3]
 Command = Callable[..., int]
@@ -63,6 +64,9 @@ def registry(settings: Settings) -> Registry:
 
 def report(candidate: str, serving: str, verdict: str = "better") -> dict[str, Any]:
     return {
+        "format": FORMAT,
+        "lacking": [],
+        "data": {"source": "dataset", "part": "test"},
         "kind": "reranker",
         "candidate": {"version": candidate},
         "serving": {"version": serving},
@@ -130,6 +134,9 @@ def test_from_an_evaluation_to_everybody_and_back(
         ({"serving": {"version": "f" * 12}}, "stale"),
         ({"candidate": {"version": "f" * 12}}, "is of reranker ffff"),
         ({"kind": "generator"}, "is of generator"),
+        ({"format": 1}, "another rule"),
+        ({"lacking": ["offensive"]}, "keep replies back"),
+        ({"data": {"source": "dataset", "part": "all"}}, "trained on"),
     ],
 )
 def test_what_nothing_good_is_known_of_is_refused_unless_forced(
