@@ -15,9 +15,9 @@ from models.training.record import Run, RunConflict
 from models.training.reranker.frozen import PairVectors
 from models.training.reranker.reactions import TooFewReactions, retrain_head
 from models.training.splits import learnable
+from models.training.stopping import Stopped, stops_at_once
 
 _LEFT = "the people of the test part are left for scripts/evaluate"
-from models.training.stopping import Stopped, stops_at_once
 
 
 def main(options: argparse.Namespace, typed: str) -> int:
