@@ -82,10 +82,9 @@ def learnable(examples: Iterable[Example]) -> list[Example]:
     Give all examples there are, before any is chosen or renamed: of fewer, a component may fall
     apart, and sources are part of what decides.
     """
-    given = list(examples)
-    parts = split(given)
-    kept = {id(example) for name, part in parts.items() if name != TEST for example in part}
-    return [example for example in given if id(example) in kept]
+    unique = deduplicate(examples)
+    part_of = _assign(unique, PARTS, SEED, "rater")
+    return [example for example, part in zip(unique, part_of, strict=True) if part != TEST]
 
 
 def deduplicate(examples: Iterable[Example]) -> list[Example]:

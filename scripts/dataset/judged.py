@@ -149,7 +149,6 @@ class Judged:
             name = content_id((*context, *texts, rater))
             if not rater:  # another vote for the same is a pair of its own
                 name = self._numbered(name)
-        # Comparisons of one prompt, whoever made them, belong together: one context, one talk.
         talk = name_of(record.get("conversation"))
         base = Example(
             self.source,
@@ -246,7 +245,7 @@ def same_judgement(record: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
 
 
 def prompt_id(context: Sequence[str]) -> str:
-    """One id for every spelling of a context, in whichever file."""
+    """What ties comparisons of one prompt, however it is spelt and in whichever file."""
     return f"prompt:{content_id(map(normal_form, context))}"
 
 
