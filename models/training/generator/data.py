@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,13 @@ from models.prompt import plain_encoder
 from models.training import corpora
 from models.training.corpora import Dialog
 from models.training.examples import Example
-from models.training.generator.replies import Reply, encode_replies, replies_of_epoch
+from models.training.generator.replies import (
+    Reply,
+    encode_replies,
+    is_held,
+    replies_of_epoch,
+    without_held_out,
+)
 from models.training.generator.schedule import FINISH, MAIN
 from models.training.generator.tokenizer import encode_many, load_tokenizer, train_tokenizer
 from models.training.generator.windows import (
@@ -62,13 +69,16 @@ class TrainingData:
         self.tokens_per_batch, self.own_share, self.seed = tokens_per_batch, own_share, seed
         train, held = corpora.split_held_out(public)
         own_train, own_held = corpora.split_held_out(own)
-        texts = _texts([*train, *own_train], judged)
+        fair = without_held_out(judged, _targets(own_held))
+        if len(fair) < len(judged):
+            log(f"{len(judged) - len(fair)} judged replies say what is held out: not learned")
+        texts = _texts([*train, *own_train], fair)
         self.tokenizer = self._tokenizer(texts, vocabulary, positions)
         self.eos: int = int(self.tokenizer.eos_token_id)
         self._encode = plain_encoder(self.tokenizer)
         self.train = self._encoded(train)
         self.own_train = self._encoded(own_train)
-        self.replies = encode_replies(judged, self.tokenizer)
+        self.replies = encode_replies(fair, self.tokenizer)
         self.held_out = HeldOut(self.tokenizer, self._encoded([*held, *own_held]), self.replies)
         self._cache: tuple[str, int, list[list[Window]]] | None = None
 
@@ -78,7 +88,12 @@ class TrainingData:
         path = self.folder / TOKENIZER_FOLDER
         if not (path / "tokenizer.json").exists():
             self.log("training the tokenizer")
-            train_tokenizer(texts, vocabulary, positions).save_pretrained(path)
+            fresh = path.with_name(f".{path.name}.new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            train_tokenizer(texts, vocabulary, positions).save_pretrained(fresh)
+            # Whole or not there: a run may be stopped at any moment.
+            shutil.rmtree(path, ignore_errors=True)
+            fresh.replace(path)
         return load_tokenizer(path)
 
     def _encoded(self, dialogs: Sequence[Dialog]) -> list[EncodedDialog]:
@@ -191,8 +206,15 @@ def _texts(dialogs: Sequence[Dialog], judged: Sequence[Example]) -> Iterator[str
         # Canned questions repeat a few words thousands of times: they are left out.
         if dialog.source != corpora.PERSONALITY_CHAT:
             yield from dialog.turns
-    for example in judged:
-        yield example.response
+    yield from (example.response for example in judged if not is_held(example))
+
+
+def _targets(dialogs: Iterable[Dialog]) -> Iterator[str]:
+    """The turns that are learned, or measured."""
+    for dialog in dialogs:
+        for number, turn in enumerate(dialog.turns):
+            if number and dialog.target in (None, dialog.speaker(number)):
+                yield turn
 
 
 def keep_own(run: Path, own_folder: Path | None) -> list[Dialog]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +20,16 @@ from tests.models.training.generator.talk import ROOT, TINY_OPTIONS
 
 SCRIPT = ROOT / "scripts" / "train_generator"
 PATIENCE = 300.0  # seconds, on a busy machine
+
+
+def load_script() -> Any:
+    """The command as a module, to call its functions in this process."""
+    loader = SourceFileLoader("train_generator_script", str(SCRIPT))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    script = importlib.util.module_from_spec(spec)
+    loader.exec_module(script)
+    return script
 
 
 def start(*words: object) -> subprocess.Popen[str]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from dataclasses import replace
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from models.generator import MAX_NEW_TOKENS
 from models.prompt import context_ids, plain_encoder
+from models.training import corpora
+from models.training.corpora import load_own
 from models.training.examples import Example
-from models.training.generator.replies import choose, encode_replies, replies_of_epoch
+from models.training.generator.replies import (
+    choose,
+    encode_replies,
+    is_held,
+    replies_of_epoch,
+    without_held_out,
+)
 from models.training.generator.schedule import FINISH, MAIN
 from models.training.generator.tokenizer import train_tokenizer
 from scripts.dataset import reader
-from tests.models.training.generator.talk import ROOT, TALK, make_data
+from tests.models.training.generator.command import load_script
+from tests.models.training.generator.talk import TALK, make_data
 
 LIKED = Example(
     source="remote",
@@ -49,7 +57,17 @@ def test_only_what_was_liked_is_learned_and_of_the_wanted_source() -> None:
     assert [e.response for e in upvoted] == ["it is, stay a while", "from here"]
     assert choose(all_of_them, only_upvoted=True, sources=["remote"]) == [LIKED]
     assert choose(all_of_them, only_upvoted=True, sources=["nowhere"]) == []
-    assert len(choose(all_of_them, only_upvoted=False)) == 5
+    anything = choose(all_of_them, only_upvoted=False)
+    assert [e.response for e in anything] == ["it is, stay a while", "ha", "from here"]
+
+
+def test_what_is_disliked_is_a_target_only_where_somebody_trusted_more_liked_it() -> None:
+    for head, label in (("downvote", 1.0), ("upvote", 0.0)):
+        doubted = replace(LIKED, head=head, label=label, rater="p2", weight=0.2)
+        assert choose([doubted, LIKED], only_upvoted=False) == [LIKED]
+        assert choose([replace(doubted, weight=1.0), LIKED], only_upvoted=False) == []
+        assert choose([replace(doubted, weight=0.0)], only_upvoted=False) == []
+    assert choose([replace(LIKED, head="downvote", label=0.0)], only_upvoted=False) != []
 
 
 def test_a_reply_that_many_liked_is_learned_once_with_the_best_trust() -> None:
@@ -67,7 +85,11 @@ def test_only_the_response_is_learned_in_the_rendering_of_serving() -> None:
     assert reply.window.targets == len(response)
     assert not any(reply.window.learned[: len(context)])
     long = replace(LIKED, response="stay " * 500)
-    assert len(encode_replies([long], tokenizer)[0].window.ids) <= 200
+    (cut,) = encode_replies([long], tokenizer)
+    assert cut.window.targets == MAX_NEW_TOKENS
+    assert len(cut.window.ids) <= 200
+    # It did not end there: that it does is not learned.
+    assert tokenizer.eos_token_id not in cut.window.ids[-MAX_NEW_TOKENS:]
     assert encode_replies([replace(LIKED, response="\u200b")], tokenizer) == []
 
 
@@ -122,13 +144,32 @@ def test_reactions_of_the_service_name_who_had_written_the_reply(
     ]
     monkeypatch.setattr(reader, "open_keys", lambda: "keys")
     monkeypatch.setattr(reader, "read_impressions", lambda folder, keys: iter(logged))
-    loader = SourceFileLoader("train_generator_script", str(ROOT / "scripts" / "train_generator"))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    script = importlib.util.module_from_spec(spec)
-    loader.exec_module(script)
-    examples = script.reacted(tmp_path)
+    examples = load_script().reacted(tmp_path)
     chosen = choose(examples, only_upvoted=True, sources=["remote"])
     assert [(e.response, e.rater) for e in chosen] == [("r1", "p1")]
     assert 0.0 < chosen[0].weight <= 1.0
     assert {e.response for e in choose(examples, only_upvoted=True)} == {"r1", "r2"}
+
+
+def test_what_is_held_out_is_not_learned_from_another_conversation() -> None:
+    replies = judged(400)
+    held = next(e for e in replies if is_held(e))
+    again = replace(held, response=f"{held.response.upper()} !", conversation="c0")
+    own = replace(LIKED, response="there you are", conversation="c0")
+    fair = without_held_out([*replies, again, own], ["There you are!"])
+    assert fair == list(replies)
+
+
+def test_what_a_run_measures_is_nothing_that_it_learns(
+    tmp_path: Path, public: Path, own: Path
+) -> None:
+    dialogs = load_own(own)
+    measured = next(d for d in corpora.split_held_out(dialogs)[1] if d.target == 1)
+    told = next(t for n, t in enumerate(measured.turns) if n and measured.speaker(n) == 1)
+    leaks = replace(LIKED, response=told.replace(".", " !"), conversation="c0")
+    assert not is_held(leaks)
+    plain = replace(leaks, response="something of its own")
+    data = make_data(tmp_path, public, own, (leaks, plain))
+    assert [r.window for r in data.replies] == [
+        r.window for r in encode_replies([plain], data.tokenizer)
+    ]
