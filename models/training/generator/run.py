@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,72 +16,37 @@ import torch
 
 from models.checkpoint import DataSource, write_atomically
 from models.training import corpora
-from models.training.examples import Example, read_examples
+from models.training.examples import Example
 from models.training.generator.config import TrainConfig
 from models.training.generator.data import OWN_FILE, TOKENIZER_FOLDER, TrainingData, keep_own
 from models.training.generator.export import Origin, public_command, write_samples
 from models.training.generator.export import export as write_artifact
 from models.training.generator.network import BASE_FIELDS, load_base
 from models.training.generator.perplexity import perplexities
+from models.training.generator.pinned import check_pinned, fingerprint, pin, pinned, unpin
 from models.training.generator.recorder import Follower
-from models.training.generator.replies import choose
 from models.training.generator.schedule import Schedule
+from models.training.generator.settings import (
+    Reactions,
+    config_of,
+    judged_of,
+    no_reactions,
+    size_of,
+)
 from models.training.generator.sharding import Group
-from models.training.generator.sizes import FINE_TUNING_SHARE, SIZES
 from models.training.generator.trainer import Trainer
 from models.training.record import RUN_FILE, Run
-from models.training.splits import learnable
 
 # Where the data lies on this machine, for the export; `run.json` has names and hashes only.
 PLACES_FILE = "places.json"
 # The licence of replies that people judged: their texts are in no artifact.
 UNPUBLISHED = "not published"
-_TYPED = (
-    "layers", "width", "heads", "vocabulary", "learning_rate", "matrix_rate", "warmup_tokens",
-    "tokens_per_batch",
-)  # fmt: skip
 
 
-def config_of(options: argparse.Namespace, shape: Mapping[str, Any]) -> TrainConfig:
-    """The run's configuration: what was typed, else the base's shape, else the size's row.
-
-    shape: the BASE_FIELDS of given weights, empty for a model from scratch.
-    """
-    size = SIZES[options.size]
-    share = FINE_TUNING_SHARE if shape else 1.0
-    config = TrainConfig(
-        layers=size.layers,
-        width=size.width,
-        heads=size.heads,
-        vocabulary=size.vocabulary,
-        learning_rate=share * size.learning_rate,
-        matrix_rate=share * size.matrix_rate,
-        warmup_tokens=size.warmup_tokens,
-        tokens_per_batch=size.tokens_per_batch,
-        finish_share=options.finish_share,
-        seed=options.seed,
-    )
-    typed = {name: getattr(options, name) for name in _TYPED}
-    given = {name: value for name, value in typed.items() if value is not None}
-    return replace(config, **{**given, **shape})
-
-
-def judged_of(options: argparse.Namespace, reactions: Sequence[Example] = ()) -> list[Example]:
-    """The judged replies to learn: of `--examples` files, and those that the caller read.
-
-    Of the files all but the test part (`models.training.splits`), by which the model is judged;
-    the caller has left it out of `reactions` already.
-
-    Raises BadExample, OSError.
-    """
-    given = [example for path in options.examples for example in read_examples(path)]
-    found = learnable(given)
-    sources = frozenset(options.source)
-    return choose([*found, *reactions], only_upvoted=options.only_upvoted, sources=sources)
-
-
-def train(options: argparse.Namespace, command: str, reactions: Sequence[Example] = ()) -> int:
+def train(options: argparse.Namespace, command: str, reactions: Reactions = no_reactions) -> int:
     """Train or resume; 0 at the end of the schedule, and when stopped before it.
+
+    reactions: reads the dataset of reactions; called unless the run has kept what it began with.
 
     Raises ValueError (RunConflict and BadExample are), ModelFileError or OSError for wrong input.
     """
@@ -104,18 +69,22 @@ def train(options: argparse.Namespace, command: str, reactions: Sequence[Example
 
 
 def _prepare(
-    options: argparse.Namespace, command: str, reactions: Sequence[Example], group: Group
+    options: argparse.Namespace, command: str, reactions: Reactions, group: Group
 ) -> tuple[Run | Follower, TrainConfig, TrainingData]:
     """Read, clean and encode the data of a run; the first process keeps what is to be kept."""
     folder: Path = options.run
     folder.mkdir(parents=True, exist_ok=True)
-    judged = judged_of(options, reactions)
+    kept = pinned(folder)
+    judged = judged_of(options, reactions) if kept is None else kept
+    check_pinned(folder, judged)
     places = _read_places(folder)
     config = config_of(options, _base_shape(options, folder, places))
     own = keep_own(folder, options.finish_with)
     run: Run | Follower = Follower(folder)
     if not group.rank:
         run = _open(options, command, config, judged)
+        if kept is None:
+            pin(folder, judged)
         places["data"] = str(options.data) if options.data else None
         places["replies"] = dict(Counter(example.source for example in judged))
         places["own"] = bool(own)
@@ -167,7 +136,7 @@ def _open(
         "schedule": {name: value for name, value in schedule.items() if value is not None},
         "init": options.init,
         "only_upvoted": options.only_upvoted,
-        "replies": len(judged),
+        "replies": fingerprint(judged),
         "reply_sources": sorted(options.source),
     }
     return Run.open(
@@ -188,6 +157,9 @@ def _trainer(
     spent: float,
 ) -> Trainer:
     left = options.minutes_left
+    checkpointing = options.checkpointing
+    if checkpointing is None:
+        checkpointing = size_of(options, asdict(config) if options.init else {}).checkpointing
     return Trainer(
         run,
         config,
@@ -196,7 +168,7 @@ def _trainer(
         group=group,
         base=(lambda: load_base(options.init).model) if options.init else None,
         tokens_at_once=options.tokens_at_once,
-        checkpointing=options.checkpointing,
+        checkpointing=checkpointing,
         # Reading counts into the time that was given.
         minutes_left=None if left is None else max(0.1, left - spent),
         save_seconds=options.save_seconds,
@@ -236,9 +208,10 @@ def _end(trainer: Trainer, run: Run | Follower, finished: bool) -> None:
             "processes": trainer.group.count,
         }
         run.finish({**figures, **memory})
+        unpin(run.folder)
 
 
-def export(options: argparse.Namespace, reactions: Sequence[Example] = ()) -> int:
+def export(options: argparse.Namespace, reactions: Reactions = no_reactions) -> int:
     """Write the artifact (and the samples) from the run's last saved state.
 
     Raises FileNotFoundError if there is none, and what `train` raises for wrong input.

@@ -12,10 +12,12 @@ from models.training.generator.config import TrainConfig
 from models.training.generator.muon import orthogonalise
 from models.training.generator.network import load_base, make_optimizers, new_model
 from models.training.generator.schedule import FINISH, MAIN, Schedule, rate_factor
-from models.training.generator.sizes import SIZES
+from models.training.generator.settings import config_of, size_of
+from models.training.generator.sizes import SIZES, nearest
 from models.training.generator.states import load_state, save_state
 from models.training.generator.trainer import Trainer
 from models.training.record import read_metrics
+from tests.models.training.generator.command import load_script
 from tests.models.training.generator.talk import TINY, lines_of, make_trainer
 
 
@@ -67,6 +69,34 @@ def test_a_state_that_counted_its_warm_up_in_updates_is_read() -> None:
     saved = {key: value for key, value in asdict(TINY).items() if key != "warmup_tokens"}
     assert TrainConfig.of_state({**saved, "warmup_steps": 2}) == TINY
     assert TrainConfig.of_state(asdict(TINY)) == TINY
+
+
+@pytest.mark.parametrize(
+    ("layers", "width", "row"),
+    [(4, 224, "tiny"), (1, 16, "tiny"), (12, 768, "small"), (6, 768, "small"),
+     (24, 1024, "medium"), (36, 1280, "large"), (24, 2048, "xl"), (48, 1600, "xl")],
+)  # fmt: skip
+def test_given_weights_get_the_rates_of_their_size(layers: int, width: int, row: str) -> None:
+    assert nearest(layers, width) == row
+    shape = {"layers": layers, "width": width, "heads": 2, "base": "given"}
+    options = load_script().parse(["--data", ".", "--init", "given"])
+    config = config_of(options, shape)
+    assert config.learning_rate == pytest.approx(SIZES[row].learning_rate / 10)
+    assert config.matrix_rate == pytest.approx(3e-4 if row == "tiny" else 0.0)
+    assert config.tokens_per_batch == (3072 if row == "tiny" else 32_768)
+    assert (config.layers, config.width, config.base) == (layers, width, "given")
+    assert size_of(options, shape).checkpointing == (row == "xl")
+    words = ["--size", "tiny", "--learning-rate", "1e-3", "--tokens-per-batch", "512"]
+    typed = config_of(load_script().parse(["--data", ".", "--init", "given", *words]), shape)
+    assert (typed.learning_rate, typed.tokens_per_batch) == (1e-3, 512)
+    assert typed.matrix_rate == pytest.approx(3e-4)
+
+
+def test_without_weights_the_shipped_size_is_trained() -> None:
+    script = load_script()
+    assert config_of(script.parse(["--data", "."]), {}) == TrainConfig()
+    large = config_of(script.parse(["--data", ".", "--size", "large"]), {})
+    assert (large.layers, large.tokens_per_batch) == (24, 500_000)
 
 
 @pytest.mark.parametrize("matrix_rate", [0.0, 3e-3])
