@@ -20,6 +20,8 @@ from models.training.generator.sharding import PARENT_VARIABLE, STORE_VARIABLE
 
 # How long the others may take to end by themselves when one has failed.
 GRACE_SECONDS = 10.0
+# And when one has stopped as it was asked to; the first may still be writing a state.
+LEAVE_SECONDS = 60.0
 
 
 def is_launched() -> bool:
@@ -32,25 +34,26 @@ def launch(command: Sequence[str], processes: int, threads: int) -> int:
 
     Returns the first exit status that is not 0, or 0.
     """
-    with tempfile.TemporaryDirectory(prefix="kindred-processes-") as folder:
-        children = [
-            subprocess.Popen(
-                [sys.executable, *command],
-                env=_environment(rank, processes, threads, Path(folder) / "store"),
-            )
-            for rank in range(processes)
-        ]
+    children: list[subprocess.Popen[bytes]] = []
+    asked: list[int] = []
 
-        def pass_on(number: int, _frame: object) -> None:
-            for child in children:
-                child.send_signal(number)
+    def pass_on(number: int, _frame: object) -> None:
+        asked.append(number)
+        for child in children:
+            child.send_signal(number)
 
-        previous = {s: signal.signal(s, pass_on) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            return _wait(children)
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    previous = {s: signal.signal(s, pass_on) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with tempfile.TemporaryDirectory(prefix="kindred-processes-") as folder:
+            for rank in range(processes):
+                env = _environment(rank, processes, threads, Path(folder) / "store")
+                children.append(subprocess.Popen([sys.executable, *command], env=env))
+            for number in asked[:1]:  # before all of them were there
+                pass_on(number, None)
+            return _wait(children, asked)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _environment(rank: int, processes: int, threads: int, store: Path) -> dict[str, str]:
@@ -67,15 +70,24 @@ def _environment(rank: int, processes: int, threads: int, store: Path) -> dict[s
     return {**os.environ, **ours}
 
 
-def _wait(children: Sequence[subprocess.Popen[bytes]]) -> int:
+def _wait(children: Sequence[subprocess.Popen[bytes]], asked: Sequence[int]) -> int:
+    """The first exit status that is not 0, or 0; 0 too where a stop was asked for and obeyed."""
+    alone_since: float | None = None
     while True:
         codes = [child.poll() for child in children]
+        if all(code == 0 for code in codes):
+            return 0
         failed = next((code for code in codes if code), 0)
         if failed:
             _end(children)
-            return failed if failed > 0 else 128 - failed
-        if all(code == 0 for code in codes):
-            return 0
+            # A process may be so young that it does not know of stopping yet.
+            return 0 if -failed in asked else failed if failed > 0 else 128 - failed
+        if asked and 0 in codes:
+            # One left before it joined the group: the others wait for it, and hear nothing.
+            alone_since = alone_since or time.monotonic()
+            if time.monotonic() - alone_since > LEAVE_SECONDS:
+                _end(children)
+                return 0
         time.sleep(0.1)
 
 

@@ -188,10 +188,14 @@ def _schedule(options: argparse.Namespace, data: TrainingData, spent: float) -> 
 
 
 def _end(trainer: Trainer, run: Run | Follower, finished: bool) -> None:
-    if not finished:
+    totals = None
+    if finished:
+        # Nothing is lost that cannot be measured again from the last state.
+        with run.stoppable():
+            totals = trainer.report(full=True)
+    if totals is None:
         run.log("stopped; the same command resumes")
         return
-    totals = trainer.report(full=True)
     memory = trainer.memory()
     run.log(
         f"finished: a process held {memory['state_bytes'] / 2**20:.1f} MiB of parameters and "

@@ -33,6 +33,10 @@ from models.training.record import duration
 TOKENS_AT_ONCE = 16_384
 
 
+class _Stopped(Exception):
+    """A stop was asked for in the middle of an update or of a measurement."""
+
+
 class Trainer:
     """One run in one folder: `Trainer(...)` starts or resumes it, `run()` goes to its end.
 
@@ -127,12 +131,16 @@ class Trainer:
         told_tokens, told_fraction = self.progress.tokens, self.progress.fraction
         smooth = 0.0
         for rows in self._batches():
-            nll = self._step(rows)
+            try:
+                nll = self._step(rows)
+            except _Stopped:
+                self._drop_update()
+                return
             now = time.monotonic()
             # What is decided by the clock is decided by the first process's.
             spent = 0.0 if self.group.rank else now - last
             last = now
-            stop = float(self.recorder.stopping or self.group.orphaned)
+            stop = float(self._asked())
             nll, stop, spent = self.group.sum((nll, stop, spent))
             smooth = nll if smooth == 0.0 else 0.97 * smooth + 0.03 * nll
             place = self.progress
@@ -169,11 +177,29 @@ class Trainer:
             place.batch += 1
             yield self.data.epoch(phase, place.epoch)[place.batch - 1]
 
+    def _asked(self) -> bool:
+        return self.recorder.stopping or self.group.orphaned
+
+    def _heed(self) -> None:
+        """Raise _Stopped if any process was asked to stop; every process must call it."""
+        if self.group.sum((float(self._asked()),))[0]:
+            raise _Stopped
+
+    def _drop_update(self) -> None:
+        """Forget the parts of an update that was begun: it is done whole when the run resumes."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.progress.batch -= 1
+
     def _step(self, rows: Sequence[Window]) -> float:
-        """One update; returns this process's part of the mean loss of its learned tokens."""
+        """One update; returns this process's part of the mean loss of its learned tokens.
+
+        Raises _Stopped, between parts: on a CPU a large update takes minutes.
+        """
         learned = sum(window.targets for window in rows)
         mean = 0.0
         for part, counts in self._parts(rows):
+            self._heed()
             batch = self.data.collate(part).to(self.group.device)
             nll = self.loss(batch.inputs, batch.targets) * (counts / learned)
             # Sharding takes the mean over processes of what is to be their sum.
@@ -215,21 +241,26 @@ class Trainer:
         self.recorder.report(place.step, loss=nll, tokens_per_second=round(speed), rate=rate)
 
     def measure(self, *, full: bool) -> dict[str, Total]:
-        """The held-out responses of each source; every process must call it."""
+        """The held-out responses of each source; every process must call it. Raises _Stopped."""
 
         def nll_of(batch: Batch) -> float:
+            self._heed()
             batch = batch.to(self.group.device)
             return float(self.loss(batch.inputs, batch.targets))
 
         self.loss.eval()
-        totals = measure(nll_of, self.data, full=full, group=self.group)
-        self.loss.train()
-        reshard(self.loss)
-        return totals
+        try:
+            return measure(nll_of, self.data, full=full, group=self.group)
+        finally:
+            self.loss.train()
+            reshard(self.loss)
 
-    def report(self, full: bool = False) -> dict[str, Total]:
-        """Log the perplexity of the held-out responses of each source."""
-        totals = self.measure(full=full)
+    def report(self, full: bool = False) -> dict[str, Total] | None:
+        """Log the perplexity of the held-out responses of each source; None if it was stopped."""
+        try:
+            totals = self.measure(full=full)
+        except _Stopped:
+            return None
         figures = perplexities(totals)
         shown = "  ".join(f"{source} {value:.1f}" for source, value in figures.items())
         self.recorder.log(f"held-out perplexity ({'full' if full else 'sample'}): {shown}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +14,12 @@ import pytest
 
 from models.training.examples import Example
 from models.training.generator import run as generator_run
+from models.training.generator.launch import launch
 from models.training.generator.pinned import PINNED_FOLDER, fingerprint
+from models.training.generator.stopping import leaves_when_stopped
 from models.training.generator.trainer import Trainer
 from models.training.record import RunConflict
-from tests.models.training.generator.command import load_script, training
+from tests.models.training.generator.command import PATIENCE, load_script, start, training
 
 SECRET = "stay for the kettle"
 LIKED = [
@@ -64,3 +69,61 @@ def test_what_is_learned_of_judged_replies_is_hashed(change: dict[str, object]) 
     # More than full trust is in no more epochs.
     more = [replace(e, weight=2.0) for e in LIKED]
     assert fingerprint(more) == fingerprint(LIKED)
+
+
+def test_a_stop_in_the_last_measurement_ends_well_and_is_made_up_for(
+    tmp_path: Path,
+    public: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = Trainer.measure
+
+    def stopped(self: Trainer, *, full: bool) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return whole(self, full=full)
+
+    monkeypatch.setattr(Trainer, "measure", stopped)
+    assert train(tmp_path, public) == 0
+    assert "the same command resumes" in capsys.readouterr().out
+    assert "metrics" not in json.loads((tmp_path / "run.json").read_text())
+    monkeypatch.setattr(Trainer, "measure", whole)
+    assert train(tmp_path, public) == 0
+    assert json.loads((tmp_path / "run.json").read_text())["metrics"]["steps"] == 6
+
+
+def wait_to_be_stopped() -> None:
+    with leaves_when_stopped():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60.0)
+
+
+def test_a_stop_where_nothing_is_to_be_saved_leaves_with_status_0() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as left:
+        wait_to_be_stopped()
+    assert left.value.code == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("more", [(), ("--processes", 2)])
+def test_a_stop_while_the_data_is_read_ends_well(tmp_path: Path, more: Sequence[object]) -> None:
+    public, folder = tmp_path / "public", tmp_path / "run"
+    public.mkdir()
+    os.mkfifo(public / "self_dialogue.jsonl.gz")  # nobody writes: reading it takes for ever
+    process = start(*training(public, folder, "--steps", 6, *more))
+    deadline = time.monotonic() + PATIENCE
+    while not folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert folder.exists()
+    process.send_signal(signal.SIGTERM)
+    out = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == 0, out
+    assert "the same command resumes" in out
+    assert "Traceback" not in out
+
+
+def test_processes_that_know_no_stopping_yet_end_well(tmp_path: Path) -> None:
+    worker = "import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\nsignal.pause()\n"
+    (tmp_path / "worker.py").write_text(worker)
+    assert launch([str(tmp_path / "worker.py")], 2, 1) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from models.training.generator.settings import config_of, size_of
 from models.training.generator.sizes import SIZES, nearest
 from models.training.generator.states import load_state, save_state
 from models.training.generator.trainer import Trainer
+from models.training.generator.windows import Batch, Window
 from models.training.record import read_metrics
 from tests.models.training.generator.command import load_script
 from tests.models.training.generator.talk import TINY, lines_of, make_trainer
@@ -179,6 +181,38 @@ def test_by_steps_or_tokens_two_runs_end_alike(tmp_path: Path, public: Path, own
     assert by_tokens.progress.step == 6
     assert by_tokens.run() is True  # a finished run has nothing left to do
     assert by_tokens.progress.step == 6
+
+
+def test_a_stop_within_an_update_drops_it_and_changes_nothing(tmp_path: Path, public: Path) -> None:
+    straight = make_trainer(tmp_path / "a", public, tokens_at_once=60)
+    straight.run(max_steps=5)
+    cut = make_trainer(tmp_path / "b", public, tokens_at_once=60)
+    cut.run(max_steps=2)
+    before = replace(cut.progress)
+    collate, parts = cut.data.collate, []
+
+    def stopped_at_the_second(rows: Sequence[Window]) -> Batch:
+        parts.append(rows)
+        cut.recorder.stopping = len(parts) == 2
+        return collate(rows)
+
+    cut.data.collate = stopped_at_the_second  # type: ignore[method-assign]
+    assert cut.run() is False
+    assert len(parts) == 2  # and not the parts after it
+    assert cut.progress == before
+    resumed = make_trainer(tmp_path / "b", public, tokens_at_once=60)
+    assert replace(resumed.progress) == before
+    resumed.run(max_steps=3)
+    assert_equal(weights_of(resumed), weights_of(straight))
+
+
+def test_a_stop_ends_a_measurement(tmp_path: Path, public: Path) -> None:
+    trainer = make_trainer(tmp_path, public)
+    assert trainer.report() is not None
+    trainer.recorder.stopping = True
+    assert trainer.report(full=True) is None
+    assert trainer.model.training
+    assert "(full)" not in "".join(lines_of(trainer))
 
 
 def test_parts_and_checkpointing_change_no_gradient(tmp_path: Path, public: Path) -> None:
