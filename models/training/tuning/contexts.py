@@ -18,6 +18,7 @@ from models.prompt import MAX_CONTEXT_TOKENS, TextTokenizer, context_ids, normal
 from models.training import corpora
 from models.training.corpora import Dialog
 from models.training.examples import Example, read_examples
+from models.training.splits import learnable
 
 TRAIN, DEV, TEST = "train", "dev", "test"
 PARTS = (TRAIN, DEV, TEST)
@@ -70,7 +71,7 @@ def load_talk(public: Path | None, own: Path | None, examples: Sequence[Path] = 
     for dialog in dialogs:
         parts[_part(dialog)].append(dialog)
     for path in examples:
-        for dialog, part in _example_dialogs(read_examples(path)):
+        for dialog, part in _example_dialogs(learnable(read_examples(path))):
             parts[part].append(dialog)
     for part in (DEV, TEST):
         parts[part] = _one_question_each(parts[part])

@@ -26,6 +26,7 @@ from models.encoder import Encoder
 from models.prompt import normalise
 from models.training import judgements
 from models.training.examples import Example, read_examples
+from models.training.splits import learnable
 
 KIND = "judge"
 WEIGHTS = "judge.safetensors"
@@ -107,7 +108,7 @@ def judge_examples(source: str, data: Path | None) -> list[Example]:
     if source not in SOURCES:
         if not Path(source).is_file():
             raise ValueError(f"{source!r} is neither a file nor one of {', '.join(SOURCES)}")
-        examples = list(read_examples(Path(source)))
+        examples = learnable(read_examples(Path(source)))
         head = examples[0].head if examples else ""
         return [example for example in examples if example.head == head]
     if data is None:
