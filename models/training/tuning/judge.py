@@ -101,7 +101,7 @@ def vectors(encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tens
 
 
 def judge_examples(source: str, data: Path | None) -> list[Example]:
-    """Judgements of a public source below `data`, or of a file of Examples.
+    """Judgements of a public source below `data`, or the learnable ones of a file of Examples.
 
     Raises ValueError for a name that is neither, FileNotFoundError if the source is not there.
     """

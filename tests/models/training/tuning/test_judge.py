@@ -10,6 +10,7 @@ import pytest
 
 from models.checkpoint import AlteredFileError, DataSource
 from models.training.examples import Example, write_examples
+from models.training.splits import learnable
 from models.training.tuning.contexts import Context
 from models.training.tuning.judge import CONFIG, Judge, auc, judge_examples, train_judge
 from models.training.tuning.reward import ScorerReward, logits, open_reward
@@ -77,7 +78,7 @@ def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
         judge_examples("ieval", None)
     path = tmp_path / "e.jsonl"
     write_examples(path, taste(3))
-    assert judge_examples(str(path), None) == taste(3)
+    assert judge_examples(str(path), None) == learnable(taste(3))
     with pytest.raises(ValueError, match="too few conversations"):
         train_judge(taste(2), tmp_path, command="", seed=1, source=DataSource("planted", "none"))
 
