@@ -13,9 +13,9 @@ from app.domain import Impression
 from models.checkpoint import DataSource, ManifestError, verify
 from models.reranker import CONFIG, KIND, Reranker
 from models.training.examples import Example
-from models.training.reranker.frozen import HeadOverVectors, PairVectors
-from models.training.reranker.placing import head_of, same_bert
-from models.training.reranker.reactions import retrain_head
+from models.training.reranker.reactions.frozen import HeadOverVectors, PairVectors
+from models.training.reranker.reactions.head import retrain_head
+from models.training.reranker.reactions.placing import head_of, same_bert
 
 WEIGHT_MAX = 3.0
 """Clips inverse propensities: unclipped, one reply in ten that was explored would outweigh the
@@ -58,7 +58,7 @@ def learn(
 ) -> dict[str, Any]:
     """Write the model that these reactions make of `base`; what was measured.
 
-    Raises models.training.reranker.reactions.TooFewReactions.
+    Raises models.training.reranker.reactions.head.TooFewReactions.
     """
     source = replace(_SOURCE, rows=len(examples))
     return retrain_head(base, examples, out, command=command, vectors=vectors, sources=[source])

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from app.store.people import Person
-from models.training.reranker.frozen import PairVectors
-from models.training.reranker.reactions import TooFewReactions
+from models.training.reranker.reactions.frozen import PairVectors
+from models.training.reranker.reactions.head import TooFewReactions
 from scripts.simulation.learning import examples_of, learn, reranker_over, shuffled
 from scripts.simulation.lines import Lines, bank_pairs
 from scripts.simulation.people import Population, SimulatedPerson

@@ -108,7 +108,7 @@ def open_reward(where: str) -> RewardModel:
     if manifest.kind == served.KIND and not head:
         return RerankerReward(Reranker.load(folder), manifest.data)
     # The rest needs training libraries; serving's own reranker does not.
-    from models.training.reranker.folder import open_scorer
+    from models.training.reranker.family.folder import open_scorer
     from models.training.tuning.judge import KIND as JUDGE
     from models.training.tuning.judge import Judge
 

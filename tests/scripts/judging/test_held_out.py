@@ -12,9 +12,9 @@ import pytest
 
 from models.training.examples import REACTION_HEADS, Example, write_examples
 from models.training.generator import run as generator_run
-from models.training.reranker import reactions_run
 from models.training.reranker.asymmetric.reacted import read_reacted
-from models.training.reranker.pairs import flat, from_examples
+from models.training.reranker.family.pairs import flat, from_examples
+from models.training.reranker.reactions import run as reactions_run
 from models.training.splits import split
 from scripts.dataset import opening, reader
 from scripts.judging.heldout import from_dataset, from_file

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain import Candidate, Impression, ReactionKind, Reply, Slate, Source
 from models.checkpoint import ManifestError
-from models.training.reranker.frozen import PairVectors
+from models.training.reranker.reactions.frozen import PairVectors
 from scripts.simulation.learning import WEIGHT_MAX, examples_of, reranker_over, shuffled
 
 SERVED = Path(__file__).parents[3] / "artifacts" / "reranker"

@@ -18,10 +18,10 @@ import torch
 from models.checkpoint import load_manifest, verify
 from models.reranker import Reranker
 from models.training.examples import Example, write_examples
-from models.training.reranker import placing
-from models.training.reranker.frozen import HeadOverVectors, PairVectors
-from models.training.reranker.logistic import Problem, choose, fit, sigmoid
-from models.training.reranker.reactions import TooFewReactions, retrain_head
+from models.training.reranker.reactions import placing
+from models.training.reranker.reactions.frozen import HeadOverVectors, PairVectors
+from models.training.reranker.reactions.head import TooFewReactions, retrain_head
+from models.training.reranker.reactions.logistic import Problem, choose, fit, sigmoid
 
 SERVED = Path(__file__).parents[4] / "artifacts" / "reranker"
 TOPICS = ["rain", "bread", "trains", "cats", "chess", "tea", "maps", "jazz", "soup", "frost"]

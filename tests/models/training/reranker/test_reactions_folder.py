@@ -11,9 +11,9 @@ import pytest
 
 from models.checkpoint import verify, write_manifest
 from models.training.examples import write_examples
-from models.training.reranker import reactions_run
-from models.training.reranker.frozen import PairVectors
-from models.training.reranker.reactions import retrain_head
+from models.training.reranker.reactions import run as reactions_run
+from models.training.reranker.reactions.frozen import PairVectors
+from models.training.reranker.reactions.head import retrain_head
 from tests.models.training.reranker.test_reactions import SERVED, judged, retrain
 
 

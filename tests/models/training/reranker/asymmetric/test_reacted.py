@@ -19,7 +19,7 @@ from models.training.reranker.asymmetric import run
 from models.training.reranker.asymmetric.export import HeldOut, export
 from models.training.reranker.asymmetric.reacted import UPVOTE, Reacted, read_reacted
 from models.training.reranker.asymmetric.trainer import HEADS, Material, TrainConfig, Trainer
-from models.training.reranker.folder import open_scorer
+from models.training.reranker.family.folder import open_scorer
 from models.training.selection import ExchangeSampler
 
 WORDS = [f"{a}{b} {b}" for a in "bcdfghklmnprst" for b in "aeiouxyzvw"]

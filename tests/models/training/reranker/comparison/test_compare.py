@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from models.training.record import Run
-from models.training.reranker import compare as c
-from models.training.reranker import speed
-from models.training.reranker.speed import SpeedError
-from models.training.reranker.trials import Trial, load_trials
+from models.training.reranker.comparison import scoring as c
+from models.training.reranker.comparison import speed
+from models.training.reranker.comparison.speed import SpeedError
+from models.training.reranker.comparison.trials import Trial, load_trials
 from tests.models.training.reranker.comparison.tiny import Overlap
 
 FAST = c.Settings(resamples=20, speed=False)

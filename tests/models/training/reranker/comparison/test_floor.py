@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.training.examples import Example
-from models.training.reranker.floor import (
+from models.training.reranker.comparison.floor import (
     BigramNaiveBayes,
     EncoderCosine,
     ResponseLength,

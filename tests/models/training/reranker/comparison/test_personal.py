@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from models.training.examples import Example, write_examples
-from models.training.reranker import personal_data as d
-from models.training.reranker.personal import (
+from models.training.reranker.personal import data as d
+from models.training.reranker.personal.features import (
     Past,
     Rater,
     base_features,
@@ -18,7 +18,7 @@ from models.training.reranker.personal import (
     feature_names,
     features,
 )
-from models.training.reranker.personal_measure import (
+from models.training.reranker.personal.measure import (
     ALONE,
     ONE_MOMENT,
     OWN_MOMENT,
@@ -31,7 +31,7 @@ from models.training.reranker.personal_measure import (
     measure,
     summary,
 )
-from models.training.reranker.personal_model import Pairs, fit
+from models.training.reranker.personal.model import Pairs, fit
 from tests.models.training.reranker.comparison.tiny import BOTS, Overlap
 
 DIMENSION = 6

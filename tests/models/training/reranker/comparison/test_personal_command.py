@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from models.training.record import Run
-from models.training.reranker import personal_report as report
-from models.training.reranker.personal import Candidates, Past
-from models.training.reranker.personal_run import Kept, Stopped
+from models.training.reranker.personal import report as report
+from models.training.reranker.personal.features import Candidates, Past
+from models.training.reranker.personal.run import Kept, Stopped
 from tests.models.training.reranker.comparison.test_personal import Letters
 from tests.models.training.reranker.comparison.tiny import Overlap, write_data
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from models.training.reranker import pictures, table
-from models.training.reranker.targets import claims
+from models.training.reranker.comparison import pictures, table
+from models.training.reranker.comparison.targets import claims
 
 FLOOR = {
     "name": "candidate only",

@@ -11,8 +11,8 @@ import pytest
 
 from models.training.examples import Example
 from models.training.judgements import Dialog, is_held_out
-from models.training.reranker import recall
-from models.training.reranker.trials import (
+from models.training.reranker.comparison import recall
+from models.training.reranker.comparison.trials import (
     ACCENTOR,
     DIALOGUE_EVAL,
     DIASAFETY,
@@ -22,7 +22,7 @@ from models.training.reranker.trials import (
     load_trials,
     sampled,
 )
-from models.training.reranker.verdicts import judge, sanity, value_of
+from models.training.reranker.comparison.verdicts import judge, sanity, value_of
 from tests.models.training.reranker.comparison.tiny import HELD_OUT, Overlap
 
 

@@ -95,7 +95,7 @@ def tokenizer_of(form: str) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     if form == "bert":
-        from models.training.reranker.qa_lstm import own_tokenizer
+        from models.training.reranker.family.qa_lstm import own_tokenizer
 
         return own_tokenizer([*LINES, "Enjoy Whatever, idiot hello book a table says bot"], 300)
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

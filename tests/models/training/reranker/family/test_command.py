@@ -17,8 +17,8 @@ import pytest
 from safetensors.torch import load_file
 
 from models.training.examples import Example, write_examples
-from models.training.reranker import family_run
-from models.training.reranker.folder import open_scorer
+from models.training.reranker.family import run as family_run
+from models.training.reranker.family.folder import open_scorer
 
 ROOT = Path(__file__).parents[5]
 COMMAND = [sys.executable, str(ROOT / "scripts" / "train_reranker")]

@@ -14,15 +14,15 @@ import torch
 
 from models.training.examples import Example
 from models.training.record import Run, read_metrics
-from models.training.reranker.batches import Batches, plan_run, units_of
-from models.training.reranker.cross_encoder import CrossEncoder, load_encoder
-from models.training.reranker.distil import DistilConfig, student_of
-from models.training.reranker.fit import FitConfig, fit, last_checkpoint, rate
-from models.training.reranker.folder import Model
-from models.training.reranker.lesson import Teaching
+from models.training.reranker.family.batches import Batches, plan_run, units_of
+from models.training.reranker.family.cross_encoder import CrossEncoder, load_encoder
+from models.training.reranker.family.distil import DistilConfig, student_of
+from models.training.reranker.family.fit import FitConfig, fit, last_checkpoint, rate
+from models.training.reranker.family.folder import Model
+from models.training.reranker.family.lesson import Teaching
+from models.training.reranker.family.networks import logits_of
+from models.training.reranker.family.tokens import Limits, PairStore
 from models.training.reranker.measures import auc
-from models.training.reranker.networks import logits_of
-from models.training.reranker.tokens import Limits, PairStore
 
 HEADS = ("accentor", "offensive")
 QUICK = FitConfig(batch=16, lr=2e-3, head_lr=5e-3, head_start=0.1, epochs=2, save_minutes=60.0)

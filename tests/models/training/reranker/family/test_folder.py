@@ -11,14 +11,14 @@ import pytest
 
 from models.checkpoint import AlteredFileError, DataSource, ManifestError
 from models.training.examples import Example
-from models.training.reranker.bilstm import BiLstm
-from models.training.reranker.calibration import sigmoid
-from models.training.reranker.cross_encoder import CrossEncoder, load_encoder
-from models.training.reranker.folder import Model, open_scorer, save, serving_score
-from models.training.reranker.networks import PairNetwork, logits_of
-from models.training.reranker.qa_lstm import LIMITS, QaLstm
-from models.training.reranker.reduce import reduce_layers
-from models.training.reranker.tokens import Limits, Template
+from models.training.reranker.family.bilstm import BiLstm
+from models.training.reranker.family.calibration import sigmoid
+from models.training.reranker.family.cross_encoder import CrossEncoder, load_encoder
+from models.training.reranker.family.folder import Model, open_scorer, save, serving_score
+from models.training.reranker.family.networks import PairNetwork, logits_of
+from models.training.reranker.family.qa_lstm import LIMITS, QaLstm
+from models.training.reranker.family.reduce import reduce_layers
+from models.training.reranker.family.tokens import Limits, Template
 from tests.models.training.reranker.family.conftest import tokenizer_of
 
 HEADS = ("selection", "offensive")

@@ -11,10 +11,15 @@ import torch
 from torch import Tensor
 
 from models.training.examples import Example
-from models.training.reranker.bilstm import BiLstm
-from models.training.reranker.calibration import fit_temperatures, measure, sigmoid, temperature
-from models.training.reranker.cross_encoder import CrossEncoder, load_encoder
-from models.training.reranker.distil import (
+from models.training.reranker.family.bilstm import BiLstm
+from models.training.reranker.family.calibration import (
+    fit_temperatures,
+    measure,
+    sigmoid,
+    temperature,
+)
+from models.training.reranker.family.cross_encoder import CrossEncoder, load_encoder
+from models.training.reranker.family.distil import (
     DistilConfig,
     MlmHead,
     cosine_loss,
@@ -25,10 +30,15 @@ from models.training.reranker.distil import (
     student_of,
     teacher_logits,
 )
-from models.training.reranker.folder import Model
-from models.training.reranker.losses import group_pairs, judged_loss, own_logits, pairwise_loss
-from models.training.reranker.networks import PairNetwork
-from models.training.reranker.tokens import Limits, PairStore
+from models.training.reranker.family.folder import Model
+from models.training.reranker.family.losses import (
+    group_pairs,
+    judged_loss,
+    own_logits,
+    pairwise_loss,
+)
+from models.training.reranker.family.networks import PairNetwork
+from models.training.reranker.family.tokens import Limits, PairStore
 
 
 def test_an_example_trains_its_own_head_alone() -> None:
@@ -145,7 +155,7 @@ def test_the_teachers_logits_are_computed_once_and_go_on_after_a_stop(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("models.training.reranker.distil.KEEP_EVERY", 16)
+    monkeypatch.setattr("models.training.reranker.family.distil.KEEP_EVERY", 16)
     model = cross_encoder(bases)
     store = PairStore.of(model.coder(), examples)
     path = tmp_path / "teacher.npy"

@@ -10,19 +10,19 @@ import pytest
 import torch
 
 from models.training.examples import Example
-from models.training.reranker.bilstm import BiLstm
-from models.training.reranker.cross_encoder import (
+from models.training.reranker.family.bilstm import BiLstm
+from models.training.reranker.family.cross_encoder import (
     CrossEncoder,
     load_encoder,
     room_of,
     takes_types,
     words_of,
 )
-from models.training.reranker.folder import Model
-from models.training.reranker.networks import count_parameters, logits_of
-from models.training.reranker.qa_lstm import LIMITS, QaLstm
-from models.training.reranker.reduce import find_layers, kept_layers, reduce_layers
-from models.training.reranker.tokens import Limits, Template
+from models.training.reranker.family.folder import Model
+from models.training.reranker.family.networks import count_parameters, logits_of
+from models.training.reranker.family.qa_lstm import LIMITS, QaLstm
+from models.training.reranker.family.reduce import find_layers, kept_layers, reduce_layers
+from models.training.reranker.family.tokens import Limits, Template
 from tests.models.training.reranker.family.conftest import encoder_of, tokenizer_of
 
 ARCHITECTURES = ("bert", "roberta", "albert", "distilbert")

@@ -8,7 +8,7 @@ import pytest
 
 from models.training.examples import Example, write_examples
 from models.training.judgements import is_held_out
-from models.training.reranker.pairs import (
+from models.training.reranker.family.pairs import (
     SHARES,
     Subset,
     common_subset,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.training.examples import Example
-from models.training.reranker.tokens import (
+from models.training.reranker.family.tokens import (
     Coded,
     Collator,
     Limits,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.training.reranker.verdicts import value_of
+from models.training.reranker.comparison.verdicts import value_of
 
 Row = Mapping[str, Any]
 FLOOR, BASELINE = "floor", "baseline"

@@ -22,9 +22,7 @@ import torch
 from models.checkpoint import DataSource, ModelFileError, file_sha256
 from models.training.examples import BadExample, Example
 from models.training.record import Run, RunConflict
-from models.training.reranker.batches import Batches, plan_run
-from models.training.reranker.calibration import fit_temperatures, measure
-from models.training.reranker.family import (
+from models.training.reranker.family.assembly import (
     Stopped,
     Teacher,
     base_card,
@@ -39,11 +37,13 @@ from models.training.reranker.family import (
     stopper,
     teach,
 )
-from models.training.reranker.family_options import parse
-from models.training.reranker.fit import FitConfig, fit
-from models.training.reranker.folder import Model, save
-from models.training.reranker.networks import count_parameters, logits_of
-from models.training.reranker.pairs import (
+from models.training.reranker.family.batches import Batches, plan_run
+from models.training.reranker.family.calibration import fit_temperatures, measure
+from models.training.reranker.family.fit import FitConfig, fit
+from models.training.reranker.family.folder import Model, save
+from models.training.reranker.family.networks import count_parameters, logits_of
+from models.training.reranker.family.options import parse
+from models.training.reranker.family.pairs import (
     Subset,
     common_subset,
     data_files,

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from models.prompt import normalise
 from models.training.examples import Example, read_examples
 from models.training.judgements import BLAME, PRAISE, read_rows
-from models.training.reranker.floor import TextEncoder
-from models.training.reranker.personal import Rater
+from models.training.reranker.comparison.floor import TextEncoder
+from models.training.reranker.personal.features import Rater
 
 LIKED = "liked"
 CONTEXT_TURNS = 5

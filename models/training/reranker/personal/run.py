@@ -16,20 +16,21 @@ from models.checkpoint import ModelFileError, load_manifest
 from models.encoder import Encoder
 from models.training.examples import BadExample, Example
 from models.training.record import Run, RunConflict
-from models.training.reranker import personal_data, personal_report
-from models.training.reranker.floor import TextEncoder
-from models.training.reranker.folder import WANTED, open_scorer
-from models.training.reranker.personal_data import Judgement
-from models.training.reranker.personal_measure import (
+from models.training.reranker.comparison.floor import TextEncoder
+from models.training.reranker.comparison.recall import fingerprint
+from models.training.reranker.comparison.trials import WEAK_BOT
+from models.training.reranker.family.folder import WANTED, open_scorer
+from models.training.reranker.personal import data as personal_data
+from models.training.reranker.personal import report as personal_report
+from models.training.reranker.personal.data import Judgement
+from models.training.reranker.personal.measure import (
     ONE_MOMENT,
     OWN_MOMENT,
     Pull,
     measure,
     summary,
 )
-from models.training.reranker.recall import fingerprint
 from models.training.reranker.scorer import PairScorer
-from models.training.reranker.trials import WEAK_BOT
 
 CHUNK = 640
 _TINY = 1e-6

@@ -23,14 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.training.reranker import measures
-from models.training.reranker.personal import (
+from models.training.reranker.personal.features import (
     Candidates,
     Past,
     Rater,
     base_features,
     features,
 )
-from models.training.reranker.personal_model import STEPS, Pairs, fit
+from models.training.reranker.personal.model import STEPS, Pairs, fit
 
 Floats = NDArray[np.float64]
 Pull = Callable[[Past, Candidates], Floats]

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoint import write_atomically
-from models.training.reranker.personal_measure import (
+from models.training.reranker.comparison.pictures import COLOURS, MARKS
+from models.training.reranker.comparison.table import NONE, figure
+from models.training.reranker.personal.measure import (
     ALONE,
     ONE_MOMENT,
     OWN_MOMENT,
@@ -17,8 +19,6 @@ from models.training.reranker.personal_measure import (
     WITH,
     WITHOUT,
 )
-from models.training.reranker.pictures import COLOURS, MARKS
-from models.training.reranker.table import NONE, figure
 
 Found = Mapping[str, Any]
 """By source, by moment: what `personal_measure.summary` gave, or None where there were too few."""

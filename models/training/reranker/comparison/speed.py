@@ -1,9 +1,9 @@
 """How fast a reranker is and how much memory it takes, measured in a process of its own.
 
-`python -m models.training.reranker.speed FOLDER EXAMPLES --threads 1` prints one JSON object. A
-fresh process, because the memory of a model cannot be told from that of another in the same one,
-and torch's threads are better set once. The libraries are imported before memory is first read:
-every model needs them, and their size is no model's.
+`python -m models.training.reranker.comparison.speed FOLDER EXAMPLES --threads 1` prints one JSON
+object. A fresh process, because the memory of a model cannot be told from that of another in the
+same one, and torch's threads are better set once. The libraries are imported before memory is first
+read: every model needs them, and their size is no model's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SLATE, BATCH = 10, 64
 _ROUNDS_MIN = 3
 _WARM_ROUNDS = 2
 _START_SECONDS = 600.0
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 class SpeedError(RuntimeError):
@@ -64,7 +64,7 @@ def measure(folder: Path, path: Path, seconds: float) -> dict[str, Any]:
     service would; the median of rounds counts.
     """
     from models.training.examples import read_examples
-    from models.training.reranker.folder import open_scorer
+    from models.training.reranker.family.folder import open_scorer
 
     rows = list(read_examples(path))
     slates = [rows[i : i + SLATE] for i in range(0, len(rows) - SLATE + 1, SLATE)]

@@ -19,7 +19,7 @@ from torch import Tensor
 from models.checkpoint import load_manifest, write_atomically
 from models.reranker import CONFIG, WEIGHTS
 from models.runtimes.torch_rerank import RerankHead
-from models.training.reranker.logistic import Array
+from models.training.reranker.reactions.logistic import Array
 
 PREFIX = "reactions."
 SERVED = "upvote"

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.training.reranker.tokens import Coded, Collator
+from models.training.reranker.family.tokens import Coded, Collator
 
 BATCH_TOKENS = 4096
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.training.examples import Example
-from models.training.reranker.losses import group_pairs
-from models.training.reranker.tokens import Collator, PairStore, plan_batches
+from models.training.reranker.family.losses import group_pairs
+from models.training.reranker.family.tokens import Collator, PairStore, plan_batches
 
 
 class Batches(Dataset[dict[str, Tensor]]):

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.training.reranker.targets import FLOOR, Row, at, pairs_per_second
-from models.training.reranker.verdicts import value_of
+from models.training.reranker.comparison.targets import FLOOR, Row, at, pairs_per_second
+from models.training.reranker.comparison.verdicts import value_of
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

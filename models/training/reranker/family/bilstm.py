@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from models.training.reranker.networks import Output, PairHead, PairNetwork
-from models.training.reranker.recurrent import Reader
+from models.training.reranker.family.networks import Output, PairHead, PairNetwork
+from models.training.reranker.family.recurrent import Reader
 
 
 class BiLstm(PairNetwork):

@@ -15,8 +15,8 @@ from models.checkpoint import file_sha256
 from models.runtimes.torch_bert import PACKAGED_BASE_ID
 from models.training.examples import Example
 from models.training.record import Run
-from models.training.reranker.bilstm import BiLstm
-from models.training.reranker.cross_encoder import (
+from models.training.reranker.family.bilstm import BiLstm
+from models.training.reranker.family.cross_encoder import (
     MAX_TOKENS,
     CrossEncoder,
     base_path,
@@ -25,18 +25,18 @@ from models.training.reranker.cross_encoder import (
     room_of,
     words_of,
 )
-from models.training.reranker.distil import (
+from models.training.reranker.family.distil import (
     DistilConfig,
     fitted_heads,
     student_of,
     teacher_logits,
 )
-from models.training.reranker.folder import Model, open_model
-from models.training.reranker.lesson import Teaching
-from models.training.reranker.networks import PairHead
-from models.training.reranker.qa_lstm import LIMITS, QaLstm, own_tokenizer
-from models.training.reranker.reduce import reduce_layers
-from models.training.reranker.tokens import Limits, PairStore, Template, store_key
+from models.training.reranker.family.folder import Model, open_model
+from models.training.reranker.family.lesson import Teaching
+from models.training.reranker.family.networks import PairHead
+from models.training.reranker.family.qa_lstm import LIMITS, QaLstm, own_tokenizer
+from models.training.reranker.family.reduce import reduce_layers
+from models.training.reranker.family.tokens import Limits, PairStore, Template, store_key
 
 # BERT's own rates are for 768 and more; MiniLM's narrow layers take, and want, a larger one.
 NARROW, NARROW_RATE, WIDE_RATE = 512, 1e-4, 3e-5

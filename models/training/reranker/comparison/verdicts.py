@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from models.training.judgements import ranks
 from models.training.reranker import measures
-from models.training.reranker.floor import text_key
-from models.training.reranker.trials import WEAK_BOT, Trial
+from models.training.reranker.comparison.floor import text_key
+from models.training.reranker.comparison.trials import WEAK_BOT, Trial
 
 Scores = NDArray[np.float32]
 Figure = list[float | None]

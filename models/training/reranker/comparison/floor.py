@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.prompt import normalise
 from models.training.examples import Example
-from models.training.reranker.calibration import sigmoid, temperature
+from models.training.reranker.family.calibration import sigmoid, temperature
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 

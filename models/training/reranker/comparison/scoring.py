@@ -2,7 +2,7 @@
 
 In the run's folder lie `scores/<model>/<trial>.npy` and `rows/<model>.json`. A model whose row was
 made of the same weights, trials and settings is not measured again; one whose scores are there is
-measured without being run. The rows become the table of `models.training.reranker.table`.
+measured without being run. The rows become the table of `comparison.table`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from models.checkpoint import load_manifest, write_atomically
 from models.training.examples import Example, write_examples
 from models.training.record import Run, duration
 from models.training.reranker import measures
+from models.training.reranker.comparison.speed import SpeedError, measure_apart
+from models.training.reranker.comparison.trials import Trial
+from models.training.reranker.comparison.verdicts import Scores, judge
 from models.training.reranker.scorer import PairScorer
-from models.training.reranker.speed import SpeedError, measure_apart
-from models.training.reranker.trials import Trial
-from models.training.reranker.verdicts import Scores, judge
 
 FORMAT = 1
 CHUNK = 640

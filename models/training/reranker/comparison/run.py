@@ -14,13 +14,23 @@ from models.runtimes.torch_bert import load_bert, resolve_base
 from models.training.examples import BadExample, Example, read_examples
 from models.training.judgements import load_accentor
 from models.training.record import Run, RunConflict
-from models.training.reranker import pictures, table
-from models.training.reranker.compare import Settings, Stopped, Subject, compare, subject_of
-from models.training.reranker.floor import BigramNaiveBayes, EncoderCosine, ResponseLength
-from models.training.reranker.pairs import common_subset, data_files
+from models.training.reranker.comparison import pictures, table
+from models.training.reranker.comparison.floor import (
+    BigramNaiveBayes,
+    EncoderCosine,
+    ResponseLength,
+)
+from models.training.reranker.comparison.scoring import (
+    Settings,
+    Stopped,
+    Subject,
+    compare,
+    subject_of,
+)
+from models.training.reranker.comparison.targets import BASELINE, FLOOR
+from models.training.reranker.comparison.trials import Trial, as_examples, load_trials
+from models.training.reranker.family.pairs import common_subset, data_files
 from models.training.reranker.scorer import PairScorer
-from models.training.reranker.targets import BASELINE, FLOOR
-from models.training.reranker.trials import Trial, as_examples, load_trials
 
 # What is no probability of any label speaks for how a reply is liked, and is no head's calibration.
 _SIMPLE_HEADS = ("upvote",)
@@ -58,7 +68,7 @@ def run(options: argparse.Namespace, command: str) -> int:
 
 
 def _prepare(options: argparse.Namespace, command: str) -> tuple[Run, list[Subject], list[Trial]]:
-    from models.training.reranker.folder import open_scorer
+    from models.training.reranker.family.folder import open_scorer
 
     subjects = [
         *_baselines(options.data, options.base, options.pairs),

@@ -33,13 +33,13 @@ from models.reranker import CONFIG as SERVED_CONFIG
 from models.reranker import KIND as SERVED_KIND
 from models.reranker import Reranker, open_folder
 from models.training.examples import Example
-from models.training.reranker.bilstm import BiLstm
-from models.training.reranker.calibration import sigmoid
-from models.training.reranker.cross_encoder import CrossEncoder, load_tokenizer
-from models.training.reranker.networks import PairNetwork, count_parameters, logits_of
-from models.training.reranker.qa_lstm import QaLstm
+from models.training.reranker.family.bilstm import BiLstm
+from models.training.reranker.family.calibration import sigmoid
+from models.training.reranker.family.cross_encoder import CrossEncoder, load_tokenizer
+from models.training.reranker.family.networks import PairNetwork, count_parameters, logits_of
+from models.training.reranker.family.qa_lstm import QaLstm
+from models.training.reranker.family.tokens import Collator, Limits, PairCoder, Template
 from models.training.reranker.scorer import PairScorer
-from models.training.reranker.tokens import Collator, Limits, PairCoder, Template
 
 KIND = "pair-scorer"
 FORMAT = 1

@@ -29,9 +29,9 @@ from models.reranker import CONFIG, KIND, WEIGHTS
 from models.training.encoder.folders import write_model
 from models.training.examples import REACTION_HEADS, Example
 from models.training.reranker.asymmetric.evaluate import auc, expected_calibration_error
-from models.training.reranker.frozen import PairVectors
-from models.training.reranker.logistic import Array, Choice, Problem, choose, fit
-from models.training.reranker.placing import (
+from models.training.reranker.reactions.frozen import PairVectors
+from models.training.reranker.reactions.logistic import Array, Choice, Problem, choose, fit
+from models.training.reranker.reactions.placing import (
     SERVED,
     UNIT,
     Fitted,

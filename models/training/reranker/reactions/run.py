@@ -12,8 +12,8 @@ from models.reranker import CONFIG, KIND, WEIGHTS
 from models.training.encoder.folders import refuse_to_replace
 from models.training.examples import BadExample, Example, read_examples
 from models.training.record import Run, RunConflict
-from models.training.reranker.frozen import PairVectors
-from models.training.reranker.reactions import TooFewReactions, retrain_head
+from models.training.reranker.reactions.frozen import PairVectors
+from models.training.reranker.reactions.head import TooFewReactions, retrain_head
 from models.training.splits import learnable
 from models.training.stopping import Stopped, stops_at_once
 

@@ -21,9 +21,9 @@ from models.training.judgements import (
     load_safety,
     read_rows,
 )
-from models.training.reranker import recall
-from models.training.reranker.floor import text_key
-from models.training.reranker.folder import WANTED
+from models.training.reranker.comparison import recall
+from models.training.reranker.comparison.floor import text_key
+from models.training.reranker.family.folder import WANTED
 
 ACCENTOR, DIASAFETY, RECALL = "accentor", "diasafety", "recall"
 DIALOGUE_EVAL, IEVAL = "dialogue_eval", "ieval"
@@ -111,7 +111,7 @@ def judged_trial(
 
 
 def recall_trial(data: Path, lists: int) -> Trial:
-    """True next turns against nine others; see `models.training.reranker.recall`."""
+    """True next turns against nine others; see `models.training.reranker.comparison.recall`."""
     drawn = recall.draw_lists(recall.held_out_dialogs(data), lists=lists)
     examples = tuple(example for mine in drawn.values() for example in mine)
     groups = tuple(example.group for example in examples)

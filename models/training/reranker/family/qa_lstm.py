@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from models.training.reranker.networks import Output, PairHead, PairNetwork
-from models.training.reranker.recurrent import Reader
-from models.training.reranker.tokens import Limits
+from models.training.reranker.family.networks import Output, PairHead, PairNetwork
+from models.training.reranker.family.recurrent import Reader
+from models.training.reranker.family.tokens import Limits
 
 LIMITS = Limits(60, 20, 80)
 

@@ -10,10 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.training.reranker.cross_encoder import CrossEncoder
-from models.training.reranker.distil import DistilConfig, MlmHead, cosine_loss, mlm_loss, soft_loss
-from models.training.reranker.losses import judged_loss, own_logits, pairwise_loss
-from models.training.reranker.networks import Output, PairNetwork
+from models.training.reranker.family.cross_encoder import CrossEncoder
+from models.training.reranker.family.distil import (
+    DistilConfig,
+    MlmHead,
+    cosine_loss,
+    mlm_loss,
+    soft_loss,
+)
+from models.training.reranker.family.losses import judged_loss, own_logits, pairwise_loss
+from models.training.reranker.family.networks import Output, PairNetwork
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from models.checkpoint import write_atomically
 from models.training.record import duration
-from models.training.reranker.targets import at, claims, pairs_per_second
-from models.training.reranker.verdicts import value_of
+from models.training.reranker.comparison.targets import at, claims, pairs_per_second
+from models.training.reranker.comparison.verdicts import value_of
 
 Row = Mapping[str, Any]
 NONE = "–"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.runtimes.torch_bert import resolve_base
-from models.training.reranker.networks import Output, PairHead, PairNetwork
+from models.training.reranker.family.networks import Output, PairHead, PairNetwork
 
 MAX_TOKENS = 80
 
@@ -59,7 +59,7 @@ class CrossEncoder(PairNetwork):
         """Keep the embeddings and the lowest `layers` as they are; 0 trains everything."""
         if not layers:
             return
-        from models.training.reranker.reduce import find_layers
+        from models.training.reranker.family.reduce import find_layers
 
         found = find_layers(self.encoder)
         if found is None or layers > len(found):

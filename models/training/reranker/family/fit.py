@@ -25,9 +25,9 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from models.training.record import Run
-from models.training.reranker.batches import Batches
-from models.training.reranker.lesson import Lesson, Teaching
-from models.training.reranker.networks import PairNetwork
+from models.training.reranker.family.batches import Batches
+from models.training.reranker.family.lesson import Lesson, Teaching
+from models.training.reranker.family.networks import PairNetwork
 
 COMPLETE = "complete"
 LOG_EVERY = 20

@@ -1,0 +1,1 @@
+"""Rerankers on the same judgements, recall lists and users, beside the floor: one table."""

@@ -1,0 +1,1 @@
+"""The family of rerankers: their networks, how they are trained, distilled, kept and opened."""

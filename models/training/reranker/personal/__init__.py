@@ -1,0 +1,1 @@
+"""What a person's own past reactions add to a reranker, measured within each person."""

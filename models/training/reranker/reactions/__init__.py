@@ -1,0 +1,1 @@
+"""New heads from people's reactions, on the served reranker as it stands."""
