@@ -20,6 +20,7 @@ import openvino.opset13 as op
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.runtimes import signal_stack
 from models.runtimes.rows import Packed
 from models.runtimes.rows_networks import feed
 from models.runtimes.torch_bert import Bert, Layer
@@ -51,7 +52,8 @@ class OpenVinoRows:
             "ENABLE_CPU_PINNING": False,
             **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
         }
-        compiled = ov.Core().compile_model(model, "CPU", options)
+        with signal_stack.kept():
+            compiled = ov.Core().compile_model(model, "CPU", options)
         self._names = [port.any_name for port in compiled.inputs]
         self._request = compiled.create_infer_request()
 

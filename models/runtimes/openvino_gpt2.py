@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.runtimes import signal_stack
 from models.runtimes.gpt2_weights import Gpt2Weights
 from models.runtimes.openvino_gpt2_graph import PAGE, gpt2_graph, key_name, value_name
 from models.runtimes.pages import Ints, PageTable, pages_needed
@@ -60,7 +61,8 @@ class OpenVinoGpt2:
         if dtype == "int8":
             options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = group_size(weights.width)
         graph = gpt2_graph(weights, compressed=dtype == "int8")
-        compiled = ov.Core().compile_model(graph, "CPU", options)
+        with signal_stack.kept():
+            compiled = ov.Core().compile_model(graph, "CPU", options)
         self._request = compiled.create_infer_request()
         self._caches = _cache_inputs(compiled, len(weights.blocks))
         self._pages: dict[str, ov.Tensor] = {}
