@@ -8,44 +8,30 @@ their squared distance, for every head that the teacher has: an unlabelled head 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from models.training.reranker.family.networks import Output, PairHead, PairNetwork
-from models.training.reranker.family.recurrent import Reader
+from models.training.reranker.family.networks import Output
+from models.training.reranker.family.recurrent import Recurrent
 
 
-class BiLstm(PairNetwork):
+class BiLstm(Recurrent):
     """Two texts read alike, their last states compared."""
 
     family: ClassVar[str] = "bilstm"
-    joint: ClassVar[bool] = False
 
     def __init__(
         self, vocabulary: int, heads: int, *, width: int = 128, hidden: int = 150, mlp: int = 200
     ) -> None:
-        super().__init__()
-        self._shape = {
-            "vocabulary": vocabulary,
-            "heads": heads,
-            "width": width,
-            "hidden": hidden,
-            "mlp": mlp,
-        }
-        self.reader = Reader(vocabulary, width, hidden)
-        self.head = PairHead(2 * hidden, heads, hidden=mlp, latest=False)
+        super().__init__(vocabulary, heads, width=width, hidden=hidden, mlp=mlp)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Output:
         """Logits of pairs that are given apart."""
         context = self.reader(batch["context_ids"], batch["context_lengths"]).last
         response = self.reader(batch["response_ids"], batch["response_lengths"]).last
         return Output(self.head([context], response))
-
-    def shape(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
-        return dict(self._shape)
 
     @torch.no_grad()
     def start_from(self, words: Tensor) -> None:

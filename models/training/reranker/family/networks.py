@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -23,7 +24,7 @@ class Output(NamedTuple):
     hidden: Tensor | None = None
 
 
-class PairNetwork(nn.Module):
+class PairNetwork(nn.Module, ABC):
     """A network over a collated batch (see `tokens.Collator`).
 
     `joint` says which of the two forms of a batch it reads.
@@ -32,13 +33,13 @@ class PairNetwork(nn.Module):
     family: ClassVar[str]
     joint: ClassVar[bool]
 
+    @abstractmethod
     def forward(self, batch: Mapping[str, Tensor]) -> Output:
         """Logits of the pairs of a batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shape(self) -> dict[str, Any]:
         """What builds the same network again, beside its weights; JSON values."""
-        raise NotImplementedError
 
 
 class PairHead(nn.Module):

@@ -13,42 +13,28 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from models.training.reranker.family.networks import Output, PairHead, PairNetwork
-from models.training.reranker.family.recurrent import Reader
+from models.training.reranker.family.networks import Output
+from models.training.reranker.family.recurrent import Recurrent
 from models.training.reranker.family.tokens import Limits
 
 LIMITS = Limits(60, 20, 80)
 
 
-class QaLstm(PairNetwork):
+class QaLstm(Recurrent):
     """Two texts read alike, max-pooled, judged by an MLP."""
 
     family: ClassVar[str] = "qa-lstm"
-    joint: ClassVar[bool] = False
 
     def __init__(
         self, vocabulary: int, heads: int, *, width: int = 200, hidden: int = 192, mlp: int = 256
     ) -> None:
-        super().__init__()
-        self._shape = {
-            "vocabulary": vocabulary,
-            "heads": heads,
-            "width": width,
-            "hidden": hidden,
-            "mlp": mlp,
-        }
-        self.reader = Reader(vocabulary, width, hidden)
-        self.head = PairHead(2 * hidden, heads, hidden=mlp, latest=False)
+        super().__init__(vocabulary, heads, width=width, hidden=hidden, mlp=mlp)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Output:
         """Logits of pairs that are given apart."""
         context = self._pooled(batch["context_ids"], batch["context_lengths"])
         response = self._pooled(batch["response_ids"], batch["response_lengths"])
         return Output(self.head([context], response))
-
-    def shape(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
-        return dict(self._shape)
 
     def _pooled(self, ids: Tensor, lengths: Tensor) -> Tensor:
         states = self.reader(ids, lengths).states

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from models.training.reranker.family.networks import PairHead, PairNetwork
 
 
 class Read(NamedTuple):
@@ -37,3 +39,25 @@ class Reader(nn.Module):
             states, (last, _) = self.lstm(packed)
             padded, _ = pad_packed_sequence(states, batch_first=True, total_length=ids.shape[1])
         return Read(padded, torch.cat([last[0], last[1]], dim=-1))
+
+
+class Recurrent(PairNetwork):
+    """Two texts read alike, each by itself, and judged by one head."""
+
+    joint: ClassVar[bool] = False
+
+    def __init__(self, vocabulary: int, heads: int, *, width: int, hidden: int, mlp: int) -> None:
+        super().__init__()
+        self._shape = {
+            "vocabulary": vocabulary,
+            "heads": heads,
+            "width": width,
+            "hidden": hidden,
+            "mlp": mlp,
+        }
+        self.reader = Reader(vocabulary, width, hidden)
+        self.head = PairHead(2 * hidden, heads, hidden=mlp, latest=False)
+
+    def shape(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return dict(self._shape)
