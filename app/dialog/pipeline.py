@@ -169,12 +169,7 @@ class Pipeline:
                 held.versions.get("reranker"),
             )
         with timer.stage("choose"):
-            moment = screen.Moment.of(
-                context.message.text,
-                context.recent_replies,
-                crisis=crisis,
-                logprob_min=self._settings.logprob_min,
-            )
+            moment = self._moment(context, crisis)
             exploration = self._settings.exploration if features.exploration else 0.0
             choice = policy.select(
                 screen.screen(ranked.candidates, moment), seed=seed, exploration=exploration
@@ -193,6 +188,15 @@ class Pipeline:
         if choice.chosen is None:
             return slate, fallback(seed, context.recent_replies), Source.FALLBACK
         return slate, choice.chosen.text, choice.chosen.source
+
+    def _moment(self, context: UserContext, crisis: bool) -> screen.Moment:
+        """What the output screen has to know of this message."""
+        return screen.Moment.of(
+            context.message.text,
+            context.recent_replies,
+            crisis=crisis,
+            logprob_min=self._settings.logprob_min,
+        )
 
     def _empty_slate(self, features: Features) -> Slate:
         return Slate(
