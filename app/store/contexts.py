@@ -25,11 +25,11 @@ from app.errors import (
     Unauthenticated,
 )
 from app.store import conversations, ids, impressions, profile, turns
-from app.store.client import Argument
 from app.store.codec import Cipher, estimate_tokens
 from app.store.conversations import TurnView
 from app.store.core import LEASE_SECONDS, Core, milliseconds
 from app.store.keys import PersonKeys
+from app.store.link.client import Argument
 
 
 @dataclass(frozen=True, slots=True)

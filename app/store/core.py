@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from app.errors import Unauthenticated
 from app.settings import Settings
-from app.store.client import RedisClient
 from app.store.codec import Cipher
 from app.store.keystore import KeyRing
+from app.store.link.client import RedisClient
 from app.telemetry import Metrics
 
 LEASE_SECONDS = 30.0  # how long an unfinished request keeps its idempotency keys

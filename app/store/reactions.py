@@ -19,10 +19,10 @@ from app.domain import (
 )
 from app.errors import NotFound, StoreUnavailable, Unauthenticated
 from app.store import ids, impressions, profile, reaction_log
-from app.store.client import Argument
 from app.store.codec import Cipher
 from app.store.core import Core, milliseconds
 from app.store.keys import JUDGES, PersonKeys
+from app.store.link.client import Argument
 from app.store.people import People
 
 Arguments = list[Argument]  # ARGV

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from app.errors import StartupError, StoreUnavailable
 from app.settings import Settings
 from app.store import keys
-from app.store.client import RedisClient
 from app.store.contexts import Contexts
 from app.store.core import Core, person_ttl
 from app.store.export import Export
@@ -16,6 +15,7 @@ from app.store.flags import Flags
 from app.store.idempotency import Idempotency
 from app.store.impressions import Impressions
 from app.store.keystore import KeyRing, KeyStore, RedisKeyStore
+from app.store.link.client import RedisClient
 from app.store.master_key import load_master_key
 from app.store.people import People
 from app.store.private_redis import PrivateRedis

@@ -44,7 +44,7 @@ _RULES = (
     ("app/store/codec.py", "", "seal and open"),
     ("app/store/keystore.py", "", "seal and open"),
     ("app/store/records.py", "", "records (JSON)"),
-    ("app/store/client.py", "", "Redis client"),
+    ("app/store/link/client.py", "", "Redis client"),
     ("/redis/", "", "Redis client"),
     ("app/store/contexts.py", "begin", "begin"),
     ("app/store/contexts.py", "_begin", "begin"),

@@ -11,8 +11,8 @@ import pytest
 import redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from app.store.client import RedisClient
-from app.store.connections import Connections
+from app.store.link.client import RedisClient
+from app.store.link.connections import Connections
 from app.store.private_redis import PrivateRedis
 from app.telemetry import Metrics
 

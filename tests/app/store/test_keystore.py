@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from app.errors import StartupError, StoreUnavailable
-from app.store.client import RedisClient
 from app.store.keystore import LEDGER_SECONDS, KeyRing, RedisKeyStore
+from app.store.link.client import RedisClient
 from app.store.master_key import load_master_key
 from app.store.sqlite_keys import SqliteKeyStore
 

@@ -12,8 +12,8 @@ from redis.crc import key_slot
 import app.store
 from app.domain import Feeling, ReactionKind
 from app.errors import NotFound
-from app.store.client import RedisClient, load_script
 from app.store.idempotency import StoredResponse
+from app.store.link.client import RedisClient, load_script
 from app.store.reactions import Judgement
 
 LUA = Path(app.store.__file__).parent / "lua"

@@ -13,7 +13,7 @@ import redis
 
 from app.domain import ReactionKind
 from app.errors import StartupError, StoreUnavailable
-from app.store.client import load_script
+from app.store.link.client import load_script
 from app.store.store import Store
 
 

@@ -26,10 +26,10 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from app.errors import StartupError, StoreUnavailable
-from app.store.connections import Connections
+from app.store.link.connections import Connections
 from app.telemetry import Metrics
 
-_LUA = Path(__file__).parent / "lua"
+_LUA = Path(__file__).parents[1] / "lua"
 _POOL_MAX = 128  # connections of one process; more callers wait for one
 _OLDEST = (6, 2)
 _DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
