@@ -1,0 +1,55 @@
+"""The real service for fault tests; what it can do is said in `service.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.faults.service import Service
+from tests.small_models import write_all
+
+StartService = Callable[..., Service]
+
+
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with encoder/, reranker/, generator/ and data/; not to be changed."""
+    return write_all(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, small_models: Path) -> Iterator[Service]:
+    """A ready service, shared: tests that kill or fill something start their own."""
+    started = Service(tmp_path_factory.mktemp("service"), small_models)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture
+def start_service(
+    tmp_path_factory: pytest.TempPathFactory, small_models: Path
+) -> Iterator[StartService]:
+    """Starts services of the test's own: `start_service(faulty=…, redis_url=…, **settings)`."""
+    with ExitStack() as ended:
+
+        def make(
+            *, ready: bool = True, faulty: bool = False, redis_url: str = "", **env: object
+        ) -> Service:
+            made = Service(
+                tmp_path_factory.mktemp("service"),
+                small_models,
+                faulty=faulty,
+                redis_url=redis_url,
+                **env,
+            )
+            ended.callback(made.close)
+            made.start(ready=ready)
+            return made
+
+        yield make
