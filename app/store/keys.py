@@ -5,9 +5,11 @@ touches one slot of a Redis Cluster. Names carry ids and digests only, never a t
 
 | key | type | holds |
 |---|---|---|
-| `person:<user>` | hash | generation, state (live, erased), created |
+| `person:<user>` | hash | generation, state (live, erased), created; seen, since (of the talk \
+  without a pause), sealed traits |
 | `conversations:<user>` | zset | conversation ids by time of the last turn |
-| `conversation:<id>` | hash | user, created, updated, seq, tokens, feeling, crisis (its turn) |
+| `conversation:<id>` | hash | user, created, updated, seq, tokens, feeling, crisis (its turn), \
+  disclosed (when it last said what Kindred is) |
 | `turns:<id>` | list | `<seq> <tokens> <turn id> <sealed turn>`, in order |
 | `facts:<user>` | hash | digest of the slot → `<created> <fact id> <sealed fact>` |
 | `tastes:<user>` | hash | reply id → `<created> <sealed taste>` |
@@ -17,6 +19,10 @@ touches one slot of a Redis Cluster. Names carry ids and digests only, never a t
 | `owned:<user>` | zset | names of the person's other keys by time of expiry, for erasure |
 | `events` | stream | every impression, reaction, judgement and feeling of the partition |
 | `reactions` | stream | the reactions and judgements of `events` again, under the same ids |
+| `withdrawn` | zset | ids of entries that erasures took out of `events`, by their milliseconds |
+| `subject:<digest>` | string | the person whom an identity provider calls so (keyed digest) |
+| `key:<prefix>` | hash | an API key: name, scopes, digest of the secret, times |
+| `session:<digest>` | hash | an administrator's session: key, digest of its secret, times |
 """
 
 from __future__ import annotations
@@ -30,7 +36,29 @@ FLAG_DEFINITIONS = f"{PREFIX}{{flags}}:definitions"
 FLAG_STATES = f"{PREFIX}{{flags}}:states"
 FLAG_VERSION = f"{PREFIX}{{flags}}:version"
 PARTITIONS = f"{PREFIX}{{meta}}:partitions"  # the largest number of partitions ever used
+ERASED = f"{PREFIX}{{meta}}:erased"  # names of the erasures that this data has seen, by time
 JUDGES = f"{PREFIX}{{meta}}:judges"  # source of judgements → its pseudo-person
+API_KEYS = f"{PREFIX}{{access}}:keys"  # prefixes of the API keys by time of making
+
+
+def api_key(prefix: str) -> str:
+    """The record of an API key."""
+    return f"{PREFIX}{{access}}:key:{prefix}"
+
+
+def session(name: str) -> str:
+    """The record of an administrator's session; `name` is the digest of its id."""
+    return f"{PREFIX}{{access}}:session:{name}"
+
+
+def sessions(key: str) -> str:
+    """The sessions of an API key by time of their end."""
+    return f"{PREFIX}{{access}}:sessions:{key}"
+
+
+def subject(partition: int, name: str) -> str:
+    """Who an identity provider's subject is here; `name` is a keyed digest of it."""
+    return f"{PREFIX}{{p{partition:02x}}}:subject:{name}"
 
 
 def events(partition: int) -> str:
@@ -41,6 +69,11 @@ def events(partition: int) -> str:
 def reactions(partition: int) -> str:
     """The stream of reactions and judgements only, for listing."""
     return f"{PREFIX}{{p{partition:02x}}}:reactions"
+
+
+def withdrawn(partition: int) -> str:
+    """The ids of the entries that erasures took out of the stream of events."""
+    return f"{PREFIX}{{p{partition:02x}}}:withdrawn"
 
 
 def idempotency(partition: int, owner: str, name: str) -> str:

@@ -38,6 +38,10 @@ class People:
         self._core.ring.create(user_id)
         return Person(user_id, self._register(user_id, now))
 
+    def register(self, user_id: str) -> Person:
+        """The person of an id that has a key; made where there is none."""
+        return Person(user_id, self._register(user_id, self._core.clock()))
+
     def check(self, user_id: str, generation: int) -> None:
         """Whether a token of this generation still holds.
 
@@ -60,9 +64,8 @@ class People:
             NotFound: no such person.
         """
         keys = PersonKeys(user_id)
-        generation = int(
-            self._core.client.run("person_revoke", [keys.person], [self._core.person_ttl])
-        )
+        arguments = [self._core.person_ttl, self._core.clock()]
+        generation = int(self._core.client.run("person_revoke", [keys.person], arguments))
         if not generation:
             raise NotFound
         return generation
