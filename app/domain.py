@@ -58,6 +58,14 @@ _REACTION_WEIGHTS: Mapping[ReactionKind, float] = {
 }
 
 
+class NoticeKind(StrEnum):
+    """What stands beside a reply without being one."""
+
+    AI_DISCLOSURE = "ai_disclosure"
+    BREAK = "break"
+    SUPPORT = "support"  # where to find help, some turns after a crisis
+
+
 class Feeling(StrEnum):
     """How a person feels after a conversation, against before it."""
 
@@ -141,6 +149,9 @@ class UserContext:
     tastes: tuple[Taste, ...] = ()
     recent_replies: tuple[str, ...] = ()
     crisis: bool = False  # this conversation is marked: no jokes, no exploration, no experiments
+    minor: bool = False  # the person said that they are under 18, now or ever before
+    talking_since: float | None = None  # Unix seconds: of the talk without a pause, or its reminder
+    disclosed_at: float | None = None  # when this conversation last said that Kindred is an AI
     attempt: str = ""  # which try at this message it is, so that giving up ends no later one
 
 
@@ -194,8 +205,16 @@ class Slate:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A quiet line beside a reply."""
+
+    kind: NoticeKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """What the person is shown: one impression."""
+    """What the person is shown: one impression, and the notices beside it."""
 
     reply_id: str
     conversation_id: str
@@ -204,6 +223,7 @@ class Reply:
     degraded: bool
     variants: Mapping[str, str]
     created_at: float  # Unix seconds
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,9 @@ class Metrics:
             "kindred_reactions", "Reaction events", ["reaction", "action"], registry=r
         )
         self.filtered = Counter("kindred_filtered", "Candidates left out", ["reason"], registry=r)
+        self.safety_events = Counter(
+            "kindred_safety_events", "Crisis referrals, disclosures, breaks", ["event"], registry=r
+        )
         self.failures = Counter("kindred_failures", "Failures survived", ["where"], registry=r)
         self.batch_items = Histogram(
             "kindred_batch_items", "Items in a batch", ["model"], buckets=_SIZES, registry=r

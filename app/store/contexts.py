@@ -11,6 +11,7 @@ from app.domain import (
     FactChange,
     Feeling,
     Impression,
+    NoticeKind,
     Page,
     Reply,
     Speaker,
@@ -24,10 +25,10 @@ from app.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from app.store import conversations, ids, impressions, profile, turns
+from app.store import conversations, ids, impressions, profile, traits, turns
 from app.store.codec import Cipher, estimate_tokens
 from app.store.conversations import TurnView
-from app.store.core import LEASE_SECONDS, Core, milliseconds
+from app.store.core import LEASE_SECONDS, PAUSE_SECONDS, Core, milliseconds
 from app.store.keys import PersonKeys
 from app.store.link.client import Argument
 
@@ -43,6 +44,7 @@ class BeginRequest:
     keys: tuple[str, ...] = ()
     fingerprint: str = ""  # of the request's body
     crisis: bool = False  # marks the conversation at once, whatever becomes of the answer
+    minor: bool = False  # marks the person likewise: they said that they are under 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +126,15 @@ class Contexts:
         keys = PersonKeys(context.user_id)
         names, arguments = impressions.show(self._core, cipher, impression)
         fingerprint = cipher.digest(request.fingerprint)
+        shown = {notice.kind for notice in impression.reply.notices}
         arguments += [
             fingerprint,
             impressions.seal_answer(cipher, context.user_id, impression.reply),
             self._core.idempotency_ttl,
             int(request.crisis),
             self._core.settings.facts_max,
+            int(NoticeKind.AI_DISCLOSURE in shown),
+            int(NoticeKind.BREAK in shown),
             *profile.fact_arguments(cipher, context.user_id, request.facts),
         ]
         names += [keys.facts, *map(keys.idempotency, request.keys)]
@@ -211,6 +216,9 @@ class Contexts:
             settings.turn_tokens_max,
             settings.conversations_max,
             int(request.crisis),
+            PAUSE_SECONDS,
+            traits.seal(cipher, request.user_id, minor=request.minor),
+            int(request.minor),
         ]
         names = [
             keys.person,
@@ -229,7 +237,7 @@ class Contexts:
     def _context(
         self, user_id: str, cipher: Cipher, conversation_id: str, answer: list[Any]
     ) -> UserContext:
-        _, turn_id, crisis, entries, facts, tastes, recent, _ = answer
+        _, turn_id, crisis, entries, facts, tastes, recent, _, (since, disclosed, sealed) = answer
         parsed = turns.parse_all(self._core, cipher, conversation_id, entries)
         kept = turns.for_answering(parsed, turn_id.decode())
         if not kept or kept[-1].turn_id != turn_id.decode():
@@ -243,6 +251,9 @@ class Contexts:
             tastes=tuple(profile.open_tastes(self._core, cipher, user_id, tastes)),
             recent_replies=tuple(profile.open_lines(self._core, cipher, user_id, recent)),
             crisis=bool(crisis),
+            minor=traits.minor(self._core, cipher, user_id, sealed),
+            talking_since=float(since),
+            disclosed_at=float(disclosed) if disclosed else None,
         )
 
     def _drop(self, user_id: str, dropped: list[bytes]) -> None:

@@ -13,6 +13,7 @@ from app.store.link.client import RedisClient
 from app.telemetry import Metrics
 
 LEASE_SECONDS = 30.0  # how long an unfinished request keeps its idempotency keys
+PAUSE_SECONDS = 1_800  # without a message: what comes after it is a new talk, for break reminders
 RECENT_MAX = 30  # Kindred's own last lines, kept against repeats
 
 

@@ -5,11 +5,9 @@ touches one slot of a Redis Cluster. Names carry ids and digests only, never a t
 
 | key | type | holds |
 |---|---|---|
-| `person:<user>` | hash | generation, state (live, erased), created; seen, since (of the talk \
-  without a pause), sealed traits |
+| `person:<user>` | hash | generation, state (live, erased), created; of notices: seen, since, traits |
 | `conversations:<user>` | zset | conversation ids by time of the last turn |
-| `conversation:<id>` | hash | user, created, updated, seq, tokens, feeling, crisis (its turn), \
-  disclosed (when it last said what Kindred is) |
+| `conversation:<id>` | hash | user, created, updated, seq, tokens, feeling, crisis, disclosed |
 | `turns:<id>` | list | `<seq> <tokens> <turn id> <sealed turn>`, in order |
 | `facts:<user>` | hash | digest of the slot → `<created> <fact id> <sealed fact>` |
 | `tastes:<user>` | hash | reply id → `<created> <sealed taste>` |
@@ -18,6 +16,8 @@ touches one slot of a Redis Cluster. Names carry ids and digests only, never a t
 | `idempotency:<digest>` | hash | fingerprint, state, lease, attempt, saved turn or sealed answer |
 | `owned:<user>` | zset | names of the person's other keys by time of expiry, for erasure |
 | `events` | stream | every impression, reaction, judgement and feeling of the partition |
+| `safety:<year-month>` | hash | `<day>:<event>` → how often; of nobody, so kept longer |
+| `safety:writer:<id>` | string | the last batch of counts that a process has added |
 | `reactions` | stream | the reactions and judgements of `events` again, under the same ids |
 | `withdrawn` | zset | ids of entries that erasures took out of `events`, by their milliseconds |
 | `subject:<digest>` | string | the person whom an identity provider calls so (keyed digest) |
@@ -37,6 +37,7 @@ FLAG_STATES = f"{PREFIX}{{flags}}:states"
 FLAG_VERSION = f"{PREFIX}{{flags}}:version"
 PARTITIONS = f"{PREFIX}{{meta}}:partitions"  # the largest number of partitions ever used
 ERASED = f"{PREFIX}{{meta}}:erased"  # names of the erasures that this data has seen, by time
+SAFETY = f"{PREFIX}{{safety}}:"  # counts of the yearly report; no person is behind them
 JUDGES = f"{PREFIX}{{meta}}:judges"  # source of judgements → its pseudo-person
 API_KEYS = f"{PREFIX}{{access}}:keys"  # prefixes of the API keys by time of making
 

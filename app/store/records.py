@@ -14,6 +14,8 @@ from app.domain import (
     Candidate,
     Fact,
     Impression,
+    Notice,
+    NoticeKind,
     Reply,
     Slate,
     Source,
@@ -174,12 +176,13 @@ def from_reply(reply: Reply) -> Record:
         "degraded": reply.degraded,
         "variants": dict(reply.variants),
         "at": reply.created_at,
+        "notices": [[notice.kind.value, notice.text] for notice in reply.notices],
     }
 
 
 @reads
 def to_reply(record: Record) -> Reply:
-    """The reply back."""
+    """The reply back; one kept before there were notices has none."""
     return Reply(
         reply_id=record["id"],
         conversation_id=record["conversation"],
@@ -188,6 +191,7 @@ def to_reply(record: Record) -> Reply:
         degraded=record["degraded"],
         variants=record["variants"],
         created_at=record["at"],
+        notices=tuple(Notice(NoticeKind(kind), text) for kind, text in record.get("notices", ())),
     )
 
 

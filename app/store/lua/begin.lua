@@ -5,9 +5,13 @@
 -- ARGV: 1 now (Unix seconds), 2 generation, 3 user id, 4 conversation id, 5 '1' for a new
 --       conversation, 6 turn tail ('<turn id> <sealed turn>'), 7 tokens, 8 fingerprint,
 --       9 lease (seconds), 10 ttl, 11 person ttl, 12 idempotency ttl (seconds),
---       13 turns_max, 14 tokens_max, 15 conversations_max, 16 '1' where the message is a crisis
+--       13 turns_max, 14 tokens_max, 15 conversations_max, 16 '1' where the message is a crisis,
+--       17 seconds without a message after which a talk is a new one, 18 sealed traits,
+--       19 '1' where they replace those that are there
 -- The attempt is named by the turn id of ARGV[6], fresh at each call, whichever turn it answers.
--- Returns: {'ok', turn id, whether a crisis was marked before, turns, facts, tastes, recent, conversations dropped}
+-- Returns: {'ok', turn id, whether a crisis was marked before, turns, facts, tastes, recent,
+--       conversations dropped, {since when the person talks (or was reminded of it), when this
+--       conversation last disclosed what Kindred is, or '', sealed traits}},
 --       {'unauthenticated'}, {'not-found'}, {'mismatch'}, {'in-flight', lease},
 --       {'stored', sealed answer}, {'elsewhere', conversation id}: call again with that one, the
 --       turn was saved there
@@ -63,6 +67,14 @@ for _, key in ipairs(records) do
   redis.call('HSET', key, 'conversation', ARGV[4], 'turn', turn_id)
 end
 
+local talk = redis.call('HMGET', KEYS[1], 'seen', 'since')
+local since = talk[2]
+if not since or now - (talk[1] or since) > tonumber(ARGV[17]) then
+  since = now
+end
+redis.call('HSET', KEYS[1], 'seen', now, 'since', since)
+redis.call(ARGV[19] == '1' and 'HSET' or 'HSETNX', KEYS[1], 'traits', ARGV[18])
+
 -- The list forgets conversations that expired, then the oldest over the bound, never this one.
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[10])
 local dropped = {}
@@ -87,4 +99,5 @@ return {
   'ok', turn_id, marked and marked ~= turn_id and 1 or 0,
   redis.call('LRANGE', KEYS[4], 0, -1), redis.call('HGETALL', KEYS[5]),
   redis.call('HGETALL', KEYS[6]), redis.call('LRANGE', KEYS[7], 0, -1), dropped,
+  { since, redis.call('HGET', KEYS[3], 'disclosed') or NONE, redis.call('HGET', KEYS[1], 'traits') },
 }

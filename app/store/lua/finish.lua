@@ -7,7 +7,8 @@
 --       7 turn tail, 8 tokens, 9 variants (JSON), 10 sealed impression, 11 sealed line, 12 ttl,
 --       13 person ttl, 14 turns_max, 15 tokens_max, 16 events_max, 17 recent_max, 18 '',
 --       19 fingerprint, 20 sealed answer, 21 idempotency ttl, 22 '1' marks a crisis, 23 facts_max,
---       24 how many facts to forget, their digests…, then digest and '<created> <id> <sealed>' of
+--       24 '1' where the reply discloses what Kindred is, 25 '1' where it reminds of a break,
+--       26 how many facts to forget, their digests…, then digest and '<created> <id> <sealed>' of
 --       each fact learned
 -- Returns: {'ok'}, {'stored', sealed answer}, {'unauthenticated'}, {'not-found'}
 if not person_is(KEYS[1]) then
@@ -33,7 +34,13 @@ show(KEYS, ARGV)
 if ARGV[22] == '1' then
   redis.call('HSETNX', KEYS[3], 'crisis', ARGV[5])
 end
-local position, forgotten = 25, tonumber(ARGV[24])
+if ARGV[24] == '1' then
+  redis.call('HSET', KEYS[3], 'disclosed', ARGV[1])
+end
+if ARGV[25] == '1' then
+  redis.call('HSET', KEYS[1], 'since', ARGV[1])
+end
+local position, forgotten = 27, tonumber(ARGV[26])
 for i = position, position + forgotten - 1 do
   redis.call('HDEL', KEYS[9], ARGV[i])
 end

@@ -4,6 +4,7 @@
 -- ARGV: 1 now, 2 ttl (seconds), longer than any token lives
 -- Returns: the generation, which no token has
 local generation = redis.call('HINCRBY', KEYS[1], 'generation', 1)
+redis.call('HDEL', KEYS[1], 'seen', 'since', 'traits')
 redis.call('HSET', KEYS[1], 'state', 'erased', 'erased', ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return generation
