@@ -2,7 +2,7 @@
 
 A stream's ids only grow, so what was read up to an id is complete for good. Whether something
 after that id was trimmed unread shows at the next reading: the entry of the last id read, which
-our own trimming spares, must still be there. A page is read in one transaction with that witness
+our own trimming spares, must still be there, or noted as withdrawn by an erasure. A page is read in one transaction with that witness
 and the stream's counts, so that no trimming comes between them; the counts (from Redis 7 on) say
 how many are missing.
 """
@@ -30,7 +30,8 @@ class StreamState:
     """A partition's event stream at one moment.
 
     `newest` is the last id ever given ("0-0" for none), `oldest` the first that is still there;
-    `added` counts the entries ever added, None where the server (before Redis 7) does not know.
+    `added` counts the entries ever added but for those that erasures withdrew, None where the
+    server (before Redis 7) does not know.
     """
 
     newest: str
@@ -59,8 +60,8 @@ class StreamEvent:
 class Page:
     """Entries of a stream, and how the stream stood at the moment they were read.
 
-    `witnessed`: the entry of the id behind which they come is still there, so that nothing between
-    it and them was trimmed.
+    `witnessed`: the entry of the id behind which they come is still there, or was withdrawn by an
+    erasure, so that nothing between it and them was trimmed.
     """
 
     events: list[StreamEvent]
@@ -84,7 +85,8 @@ class Export:
         with self._core.client.guard() as connection:
             if not connection.exists(name):
                 return _NO_STREAM
-            return _state(connection.xinfo_stream(name))
+            gone = cast(int, connection.zcard(keys.withdrawn(partition)))
+            return _state(connection.xinfo_stream(name), gone)
 
     def count(self, partition: int, after: str) -> int:
         """How many entries come after an id; Redis has no count of a range, so they are read."""
@@ -105,18 +107,21 @@ class Export:
         Raises:
             StoreUnavailable: Redis is away.
         """
-        name = keys.events(partition)
+        name, gone = keys.events(partition), keys.withdrawn(partition)
         with self._core.client.guard() as connection, connection.pipeline(transaction=True) as pipe:
+            pipe.zcard(gone)
+            pipe.zscore(gone, after)
             pipe.exists(name)
             pipe.xrange(name, after, after)
             pipe.xrange(name, f"({after}", upto, count)
             pipe.xinfo_stream(name)  # an error where the stream is not there
-            exists, witness, rows, info = pipe.execute(raise_on_error=False)
-            for answer in (exists, witness, rows, *([info] if exists else [])):
+            *answers, info = pipe.execute(raise_on_error=False)
+            withdrawn, erased, exists, witness, rows = answers
+            for answer in (*answers, *([info] if exists else [])):
                 if isinstance(answer, RedisError):
                     raise answer
-        state = _state(info) if exists else _NO_STREAM
-        return Page(self._joined(partition, rows), state, bool(witness))
+        state = _state(info, withdrawn) if exists else _NO_STREAM
+        return Page(self._joined(partition, rows), state, bool(witness) or erased is not None)
 
     def _joined(
         self, partition: int, rows: list[tuple[bytes, dict[bytes, bytes]]]
@@ -143,10 +148,6 @@ class Export:
         with self._core.client.guard() as connection:
             return int(connection.xtrim(keys.events(partition), minid=keep_from, approximate=False))
 
-    def erased(self, since: float) -> list[str]:
-        """The people erased since then (Unix seconds), oldest first."""
-        return self._core.ring.store.erasures(since)
-
 
 def open_body(cipher: Cipher, reply_id: str, body: bytes) -> Impression:
     """The impression of a sealed body, as `impressions` wrote it.
@@ -162,13 +163,14 @@ def open_comment(cipher: Cipher, reply_id: str, sealed: bytes | None) -> str | N
     return impressions.open_comment(cipher, reply_id, sealed)
 
 
-def _state(info: Mapping[str, Any]) -> StreamState:
+def _state(info: Mapping[str, Any], withdrawn: int) -> StreamState:
+    added = info.get("entries-added")
     first = info["first-entry"]
     return StreamState(
         newest=_text(info["last-generated-id"]),
         oldest=_text(first[0]) if first else None,
         length=int(info["length"]),
-        added=info.get("entries-added"),
+        added=None if added is None else int(added) - withdrawn,
     )
 
 

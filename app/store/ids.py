@@ -61,6 +61,18 @@ def partition_of(value: str) -> int:
     return int(value[1:3], 16)
 
 
+def made_at(value: str) -> float:
+    """When an id was made, in Unix seconds (NotFound where it is malformed).
+
+    Ids that are derived (of judgements made elsewhere) say nothing of time.
+    """
+    partition_of(value)
+    bits = 0
+    for letter in value[3:]:
+        bits = bits << 5 | _ALPHABET.index(letter)
+    return (bits >> 80) / 1000
+
+
 def require(kind: str, value: str, owner: str) -> str:
     """The id itself, where it can be the owner's: of that kind and in the owner's partition.
 

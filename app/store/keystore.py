@@ -1,21 +1,24 @@
 """Where the people's data keys are kept: apart from the data, wrapped by a master key.
 
-Erasing a person starts with their key: without it a copy of the data, wherever it lies, says
-nothing ("crypto-shredding"). The key store also keeps the erasure ledger, so that a backup of the
-data restored later has its erasures applied again.
+Erasing a person means deleting their key: without it a copy of the data, wherever it lies, says
+nothing ("crypto-shredding"). A line in the erasure ledger goes first (see `ledger`), and the key
+store keeps the names of the erasures that were applied to it: a copy of it that was put back lacks
+the later ones, and so shows whose keys must go again.
 
 A sqlite file (`var/keys/keys.sqlite`, see `sqlite_keys`) serves one machine; another Redis
-(`KINDRED_KEYSTORE_URL`) serves several.
+(`KINDRED_KEYSTORE_URL`, see `redis_keys`) serves several.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Protocol, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,10 +31,20 @@ LEDGER_SECONDS = 400 * 86_400.0  # longer than any token lives
 _CHECK_OWNER = "#check"  # a key that every master key must be able to unwrap
 _CACHE_SECONDS = 30.0
 _CACHE_SIZE = 20_000
+_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One owner's wrapped key, and when it was last used (Unix seconds, to about a day)."""
+
+    owner: str
+    wrapped: bytes
+    used_at: float
 
 
 class KeyStore(Protocol):
-    """Wrapped keys by owner, and the ledger of erasures."""
+    """Wrapped keys by owner, and the names of the erasures that were applied to them."""
 
     def add(self, owner: str, wrapped: bytes, now: float) -> bytes:
         """Keep this key, unless the owner has one; the one that is kept."""
@@ -42,69 +55,26 @@ class KeyStore(Protocol):
     def remove(self, owner: str) -> None:
         """Delete the owner's key, if any."""
 
-    def record_erasure(self, owner: str, now: float) -> None:
-        """Add a line to the ledger."""
+    def rows(self) -> Iterator[KeyRow]:
+        """Every key there is; those made meanwhile may be missing."""
 
-    def erasures(self, since: float) -> list[str]:
-        """The owners erased since then, oldest first."""
+    def put(self, row: KeyRow, now: float) -> None:
+        """Keep this key in the place of any other of its owner, as if used when it was."""
+
+    def record_erasures(self, names: Mapping[str, float]) -> None:
+        """Note erasures by their names in the ledger, once their keys are gone."""
+
+    def erasures(self) -> dict[str, float]:
+        """The erasures noted here: name → Unix seconds."""
+
+    def drop_erasures(self, names: Iterable[str]) -> None:
+        """Take notes back."""
 
     def prune(self, now: float) -> None:
-        """Delete the keys (and ledger lines) of which no data can be left."""
+        """Delete the keys (and notes of erasures) of which no data can be left."""
 
     def close(self) -> None:
         """Let go of files and connections."""
-
-
-class RedisKeyStore:
-    """Keys in a Redis of their own, each with a time to live that every use renews."""
-
-    _PREFIX = "kindred-keys:"
-    _LEDGER = f"{_PREFIX}#erasures"
-
-    def __init__(self, client: RedisClient, keep_seconds: float) -> None:
-        self._client = client
-        self._keep = int(keep_seconds)
-
-    def add(self, owner: str, wrapped: bytes, now: float) -> bytes:
-        """See KeyStore."""
-        name = self._PREFIX + owner
-        with self._client.guard() as redis:
-            ttl = None if owner.startswith("#") else self._keep
-            if redis.set(name, wrapped, nx=True, ex=ttl):
-                return wrapped
-            return cast(bytes, redis.get(name))
-
-    def get(self, owner: str, now: float) -> bytes | None:
-        """See KeyStore."""
-        with self._client.guard() as redis:
-            if owner.startswith("#") or not now:
-                return cast("bytes | None", redis.get(self._PREFIX + owner))
-            return cast("bytes | None", redis.getex(self._PREFIX + owner, ex=self._keep))
-
-    def remove(self, owner: str) -> None:
-        """See KeyStore."""
-        with self._client.guard() as redis:
-            redis.delete(self._PREFIX + owner)
-
-    def record_erasure(self, owner: str, now: float) -> None:
-        """See KeyStore. A second line for the same person only renews the time of the first."""
-        with self._client.guard() as redis:
-            redis.zadd(self._LEDGER, {owner: now})
-
-    def erasures(self, since: float) -> list[str]:
-        """See KeyStore."""
-        with self._client.guard() as redis:
-            rows = cast("list[bytes]", redis.zrangebyscore(self._LEDGER, since, "+inf"))
-        return [row.decode() for row in rows]
-
-    def prune(self, now: float) -> None:
-        """See KeyStore; the keys themselves expire."""
-        with self._client.guard() as redis:
-            redis.zremrangebyscore(self._LEDGER, "-inf", now - LEDGER_SECONDS)
-
-    def close(self) -> None:
-        """See KeyStore."""
-        self._client.close()
 
 
 class KeyRing:
@@ -115,13 +85,19 @@ class KeyRing:
     """
 
     def __init__(
-        self, store: KeyStore, master: bytes, clock: Callable[[], float] = time.time
+        self,
+        store: KeyStore,
+        ledger: Ledger,
+        master: bytes,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
+        self.ledger = ledger
         self._master = AESGCM(master)
         self._clock = clock
         self._cache: OrderedDict[str, tuple[float, Cipher]] = OrderedDict()
         self._check_master()
+        self.replay()
 
     def create(self, owner: str) -> Cipher:
         """The owner's cipher; its key is made where there is none."""
@@ -152,10 +128,69 @@ class KeyRing:
         """The owner's cipher, made at the first question; for owners who are no people."""
         return self.cipher(owner) or self.create(owner)
 
-    def erase(self, owner: str) -> None:
-        """Delete the owner's key; what it sealed is unreadable from now on."""
+    def erase(self, owner: str) -> str:
+        """Delete the owner's key for good; the name of the erasure in the ledger.
+
+        The ledger's line comes first and the key store's note last: whatever is interrupted in
+        between is completed by the next `replay`. What the key sealed is unreadable from now on.
+        """
+        now = self._clock()
+        name = self.ledger.record(owner, now)
+        self.discard(owner)
+        self.store.record_erasures({name: now})
+        return name
+
+    def discard(self, owner: str) -> None:
+        """Delete the owner's key and nothing else; a backup of the keys would bring it back."""
         self.store.remove(owner)
         self._cache.pop(owner, None)
+
+    def erased(self) -> dict[str, float]:
+        """Every erasure: its name in the ledger, and when (Unix seconds)."""
+        return self.ledger.lines()
+
+    def replay(self) -> int:
+        """Delete again the keys of the erased that an older copy of the key store brought back.
+
+        Returns how many they were. Where the key store's notes say that every line of the ledger
+        was applied, nothing is looked at.
+        """
+        noted = self.store.erasures()
+        # What an earlier release noted were the ids themselves.
+        clear = {owner: at for owner, at in noted.items() if not _NAME.fullmatch(owner)}
+        theirs = {name: at for name, at in noted.items() if name not in clear}
+        self.ledger.merge(theirs | {self.ledger.name(owner): at for owner, at in clear.items()})
+        lines = self.ledger.lines()
+        missing = {name: at for name, at in lines.items() if name not in theirs}
+        back = 0
+        if missing:
+            for owner in [row.owner for row in self.store.rows()]:
+                if self.ledger.name(owner) in lines:
+                    self.discard(owner)
+                    back += 1
+            self.store.record_erasures(missing)
+        self.store.drop_erasures(clear)
+        return back
+
+    def restore(self, rows: Iterable[KeyRow]) -> int:
+        """Take keys from a backup, but for those of people erased since; how many were left out.
+
+        Raises:
+            StartupError: they were wrapped by another master key; none is taken.
+        """
+        lines, rows = self.erased(), list(rows)
+        wanted = [row for row in rows if self.ledger.name(row.owner) not in lines]
+        try:
+            for row in wanted:
+                self._unwrap(row.owner, row.wrapped)
+        except InvalidTag:
+            raise StartupError(
+                "KINDRED_MASTER_KEY (or var/master_key) is not the key that wrapped these keys"
+            ) from None
+        for row in wanted:
+            self.store.put(row, self._clock())
+        self._cache.clear()
+        return len(rows) - len(wanted)
 
     def _remember(self, owner: str, wrapped: bytes) -> Cipher:
         cipher = Cipher(self._unwrap(owner, wrapped))

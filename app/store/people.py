@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
 from app.errors import NotFound, Unauthenticated
 from app.store import ids
 from app.store.core import Core
-from app.store.keys import PersonKeys
-from app.store.keystore import LEDGER_SECONDS
+from app.store.erasure import erase_data
+from app.store.keys import ERASED, PREFIX, PersonKeys
+from app.store.ledger import LEDGER_SECONDS
 
-_BATCH = 500  # keys deleted at once
-_TOMBSTONE_SECONDS = int(LEDGER_SECONDS)
+_SCANNED = 1_000  # keys of one round trip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class People:
 
         The ledger comes first: where a crash interrupts the rest, the next start completes it.
         Then the data key (from here on nothing can be read), the tombstone (from here on nothing
-        can be written), and the keys themselves.
+        can be written), the keys themselves and the entries in the streams, and last the note in
+        the data that they have seen this erasure.
 
         Raises:
             NotFound: the id is malformed.
@@ -83,27 +85,48 @@ class People:
         """
         if not ids.valid(ids.PERSON, user_id):
             raise NotFound
-        self._core.ring.store.record_erasure(user_id, self._core.clock())
-        self._apply(user_id)
+        name = self._core.ring.erase(user_id)
+        erase_data(self._core, user_id)
+        with self._core.client.guard() as connection:
+            connection.zadd(ERASED, {name: self._core.clock()})
 
     def replay_erasures(self) -> int:
-        """Erase again whom a restored backup brought back; how many that were."""
-        since = self._core.clock() - LEDGER_SECONDS
-        erased = self._core.ring.store.erasures(since)
+        """Erase again whom an older copy of the data brought back; how many that were.
+
+        The data note which erasures they have seen, and a copy that was put back lacks the later
+        ones. Only then is every person looked at: the ledger knows no ids, only their hashes.
+        """
+        ring, lines = self._core.ring, self._core.ring.erased()
+        with self._core.client.guard() as connection:
+            connection.zremrangebyscore(ERASED, "-inf", self._core.clock() - LEDGER_SECONDS)
+            seen = {name.decode() for name in connection.zrange(ERASED, 0, -1)}
+        missing = {name: at for name, at in lines.items() if name not in seen}
+        if not missing:
+            return 0
         again = 0
-        for start in range(0, len(erased), _BATCH):
-            batch = erased[start : start + _BATCH]
-            with self._core.client.pipeline() as pipe:
-                for user_id in batch:
-                    pipe.hget(PersonKeys(user_id).person, "state")
-                    pipe.exists(PersonKeys(user_id).owned)
-                answers = pipe.execute()
-            for i, user_id in enumerate(batch):
-                state, owned = answers[2 * i], answers[2 * i + 1]
-                if state == b"live" or owned or self._core.ring.store.get(user_id, 0.0):
-                    self._apply(user_id)
-                    again += 1
+        for user_id in self._everybody():
+            if ring.ledger.name(user_id) in lines and self._is_back(user_id):
+                ring.discard(user_id)
+                erase_data(self._core, user_id)
+                again += 1
+        with self._core.client.guard() as connection:
+            connection.zadd(ERASED, dict(missing))
         return again
+
+    def _everybody(self) -> Iterator[str]:
+        """The ids of all who are known, tombstones too; some may come twice."""
+        with self._core.client.guard() as connection:
+            for name in connection.scan_iter(f"{PREFIX}{{p*}}:person:*", count=_SCANNED):
+                yield name.decode().rpartition(":")[2]
+
+    def _is_back(self, user_id: str) -> bool:
+        """Whether anything but the tombstone is there."""
+        keys = PersonKeys(user_id)
+        with self._core.client.pipeline() as pipe:
+            pipe.hget(keys.person, "state")
+            pipe.exists(keys.owned)
+            state, owned = pipe.execute()
+        return bool(state == b"live" or owned)
 
     def create_judge(self, source: str, register: str) -> str:
         """The pseudo-person that holds the judgements of a source; made where there is none."""
@@ -124,17 +147,3 @@ class People:
         keys = PersonKeys(user_id)
         arguments = [now, self._core.person_ttl]
         return int(self._core.client.run("person_create", [keys.person], arguments))
-
-    def _apply(self, user_id: str) -> None:
-        core, keys = self._core, PersonKeys(user_id)
-        core.ring.erase(user_id)
-        core.client.run("person_erase", [keys.person], [core.clock(), _TOMBSTONE_SECONDS])
-        with core.client.guard() as connection:
-            owned = connection.zrange(keys.owned, 0, -1)
-        with core.client.pipeline() as pipe:
-            for start in range(0, len(owned), _BATCH):
-                pipe.unlink(*owned[start : start + _BATCH])
-            # The list of what is owned goes last, so that an interrupted erasure can go on.
-            pipe.unlink(keys.conversations, keys.facts, keys.tastes, keys.recent)
-            pipe.unlink(keys.owned)
-            pipe.execute()

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 from app.errors import StartupError, StoreUnavailable
-from app.store.keystore import LEDGER_SECONDS
+from app.store.keystore import KeyRow
+from app.store.ledger import LEDGER_SECONDS, Offload, inline
 
 _DAY = 86_400.0
+_PAGE = 5_000  # rows of one statement
 _T = TypeVar("_T")
-
-
-class Offload(Protocol):
-    """Runs blocking work elsewhere and gives what it returned, such as a pool of threads."""
-
-    def __call__(self, work: Callable[[], _T], /) -> _T:
-        """What the work returned."""
-
-
-def inline(work: Callable[[], _T], /) -> _T:
-    """The runner of processes in which waiting for the disk holds up nobody else."""
-    return work()
 
 
 class SqliteKeyStore:
@@ -93,22 +83,65 @@ class SqliteKeyStore:
 
         self._run(work)
 
-    def record_erasure(self, owner: str, now: float) -> None:
+    def rows(self) -> Iterator[KeyRow]:
+        """See KeyStore."""
+        last = ""
+        while True:
+
+            def work(db: sqlite3.Connection, after: str = last) -> list[tuple[str, bytes, float]]:
+                found = db.execute(
+                    "SELECT owner, wrapped, used_at FROM keys WHERE owner > ? "
+                    "ORDER BY owner LIMIT ?",
+                    (after, _PAGE),
+                )
+                return found.fetchall()
+
+            page = self._run(work)
+            yield from (KeyRow(*row) for row in page)
+            if len(page) < _PAGE:
+                return
+            last = page[-1][0]
+
+    def put(self, row: KeyRow, now: float) -> None:
         """See KeyStore."""
 
         def work(db: sqlite3.Connection) -> None:
-            db.execute("INSERT INTO erasures VALUES (?, ?)", (owner, now))
+            values = (row.owner, row.wrapped, row.used_at)
+            db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", values)
 
         self._run(work)
 
-    def erasures(self, since: float) -> list[str]:
+    def record_erasures(self, names: Mapping[str, float]) -> None:
         """See KeyStore."""
 
-        def work(db: sqlite3.Connection) -> list[str]:
-            rows = db.execute("SELECT owner FROM erasures WHERE at >= ? ORDER BY at", (since,))
-            return [row[0] for row in rows]
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT INTO erasures VALUES (?, ?)", list(names.items()))
+            db.execute("COMMIT")
 
-        return self._run(work)
+        if names:
+            self._run(work)
+
+    def erasures(self) -> dict[str, float]:
+        """See KeyStore."""
+
+        def work(db: sqlite3.Connection) -> list[tuple[str, float]]:
+            return db.execute("SELECT owner, min(at) FROM erasures GROUP BY owner").fetchall()
+
+        return dict(self._run(work))
+
+    def drop_erasures(self, names: Iterable[str]) -> None:
+        """See KeyStore."""
+        wanted = [(name,) for name in names]
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("DELETE FROM erasures WHERE owner = ?", wanted)
+            db.execute("COMMIT")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        if wanted:
+            self._run(work)
 
     def prune(self, now: float) -> None:
         """See KeyStore."""
@@ -144,6 +177,8 @@ class SqliteKeyStore:
         try:
             return work(db)
         except sqlite3.Error as error:
+            if db.in_transaction:
+                db.rollback()
             return error
         finally:
             self._put_back(db)

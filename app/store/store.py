@@ -8,20 +8,26 @@ from collections.abc import Callable
 from app.errors import StartupError, StoreUnavailable
 from app.settings import Settings
 from app.store import keys
+from app.store.access.api_keys import ApiKeys
+from app.store.access.sessions import Sessions
+from app.store.access.subjects import Subjects
 from app.store.contexts import Contexts
 from app.store.core import Core, person_ttl
 from app.store.export import Export
 from app.store.flags import Flags
 from app.store.idempotency import Idempotency
 from app.store.impressions import Impressions
-from app.store.keystore import KeyRing, KeyStore, RedisKeyStore
+from app.store.keystore import KeyRing, KeyStore
+from app.store.ledger import LEDGER_SECONDS, Ledger, Offload, inline
 from app.store.link.client import RedisClient
 from app.store.master_key import load_master_key
 from app.store.people import People
 from app.store.private_redis import PrivateRedis
 from app.store.profile import Profile
 from app.store.reactions import Reactions
-from app.store.sqlite_keys import Offload, SqliteKeyStore, inline
+from app.store.redis_keys import RedisKeyStore
+from app.store.sqlite_keys import SqliteKeyStore
+from app.store.tallies import Tallies
 from app.telemetry import Metrics, get_logger
 
 _SPARE_SECONDS = 3 * 86_400  # keys outlive what they seal by this much
@@ -33,6 +39,9 @@ class Store:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.people = People(core)
+        self.subjects = Subjects(core, self.people)
+        self.api_keys = ApiKeys(core)
+        self.sessions = Sessions(core)
         self.contexts = Contexts(core)
         self.impressions = Impressions(core)
         self.reactions = Reactions(core, self.people)
@@ -40,6 +49,7 @@ class Store:
         self.flags = Flags(core)
         self.idempotency = Idempotency(core)
         self.export = Export(core)
+        self.tallies = Tallies(core)
 
     @classmethod
     def open(
@@ -91,7 +101,8 @@ class Store:
         self._core.client.ping()
 
     def close(self) -> None:
-        """Close connections and files."""
+        """Send the counts that wait, then close connections and files."""
+        self.tallies.close()
         self._core.client.close()
         self._core.ring.store.close()
 
@@ -100,6 +111,7 @@ class Store:
         core.client.register()
         core.client.run("partitions", [keys.PARTITIONS], [core.settings.partitions])
         core.ring.store.prune(core.clock())
+        core.ring.ledger.prune(core.clock() - LEDGER_SECONDS)
         again = self.people.replay_erasures()
         if again:
             get_logger("store").warning("erasures_replayed", people=again)
@@ -117,6 +129,7 @@ def open_ring(
         StartupError: the key store cannot be used, or the master key is not its own.
     """
     master = load_master_key(settings.master_key, settings.var_dir / "master_key")
+    ledger = Ledger(settings.var_dir / "keys" / "erasures", master, offload or inline)
     keep = person_ttl(settings) + _SPARE_SECONDS
     timeout = settings.redis_timeout_ms / 1000
     backend: KeyStore
@@ -129,7 +142,7 @@ def open_ring(
     try:
         if settings.keystore_url:
             client.check("KINDRED_KEYSTORE_URL", settings.redis_trusted)
-        return KeyRing(backend, master, clock)
+        return KeyRing(backend, ledger, master, clock)
     except StoreUnavailable as error:
         backend.close()
         raise StartupError(f"the key store does not answer: {error.__cause__}") from None

@@ -14,7 +14,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.store.export import Export
 from scripts.dataset import parts as files
 from scripts.dataset import schema
 from scripts.dataset.manifest import Manifest, Part
@@ -25,29 +24,38 @@ Change = Callable[[pa.Table], pa.Table]
 
 
 def apply_ledger(
-    folder: Path,
-    manifest: Manifest,
-    export: Export,
-    people: People,
-    step: Step = no_step,
+    folder: Path, manifest: Manifest, people: People, step: Step = no_step
 ) -> Manifest:
     """Take out the rows of whoever was erased; the manifest after it.
 
     The whole ledger is applied each time. A line's time is by the clock of whoever wrote it, and a
     run may have read someone's last entry just before their key went: no moment can be named up to
-    which the ledger is done with. The column of people is all that is read where nobody left.
+    which the ledger is done with. The ledger knows people by another hash than the dataset does,
+    so one sealed id of each is opened; where nobody left, no file is read.
     """
-    erased = export.erased(0.0)
-    hashes = pa.array([people.hash(user_id) for user_id in erased], pa.string())
+    if not people.read_ledger():
+        return manifest
+    erased: dict[str, bool] = {}  # keyed hash → whether the ledger knows them
+    for kind, day, parts in _days(manifest):
+        for part in parts:
+            _ask(folder / part.path, people, erased)
+        hashes = pa.array([person for person, gone in erased.items() if gone], pa.string())
 
-    def without_erased(table: pa.Table) -> pa.Table:
-        return table.filter(pc.invert(pc.is_in(table["person"], hashes)))
+        def without_erased(table: pa.Table, hashes: pa.Array = hashes) -> pa.Table:
+            return table.filter(pc.invert(pc.is_in(table["person"], hashes)))
 
-    if erased:
-        for kind, day, parts in _days(manifest):
-            if any(_holds(folder / part.path, hashes) for part in parts):
-                manifest = _rewrite(folder, manifest, kind, day, parts, without_erased, step)
+        if any(_holds(folder / part.path, hashes) for part in parts):
+            manifest = _rewrite(folder, manifest, kind, day, parts, without_erased, step)
     return manifest
+
+
+def _ask(path: Path, people: People, erased: dict[str, bool]) -> None:
+    """Ask of each person of a part, once, whether they were erased."""
+    for block in blocks_of(path, ["person", "owner"]):
+        for person in pc.unique(block["person"]).to_pylist():
+            if person not in erased:
+                owner = block["owner"][pc.index(block["person"], person).as_py()].as_py()
+                erased[person] = people.erased_owner(owner)
 
 
 def compact(

@@ -92,7 +92,7 @@ class Exporter:
         manifest = self._begin()
         self.report.swept = manifests.sweep(self._folder, manifest)
         before = manifest.dropped
-        manifest = apply_ledger(self._folder, manifest, self._export, self._people, self._step)
+        manifest = apply_ledger(self._folder, manifest, self._people, self._step)
         manifest, self.report.adopted = adopt(self._folder, manifest, self._people, self._step)
         self.report.dropped = manifest.dropped - before
         for partition in range(self._export.partitions()):

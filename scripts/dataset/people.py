@@ -22,6 +22,7 @@ class People:
         self._cipher = ring.create_once(OWNER)
         self._sealed: dict[str, bytes] = {}
         self._ciphers: dict[str, Cipher | None] = {}
+        self._erased: dict[str, float] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -56,6 +57,19 @@ class People:
             return self.key_of(self.user_id(owner))
         except Unreadable:
             return None
+
+    def erased_owner(self, owner: bytes) -> bool:
+        """Whether this sealed id names somebody whom the erasure ledger knows."""
+        try:
+            name = self._ring.ledger.name(self.user_id(owner))
+        except Unreadable:
+            return False
+        return name in self._erased
+
+    def read_ledger(self) -> int:
+        """Take in who was erased by now; how many those are."""
+        self._erased = self._ring.erased()
+        return len(self._erased)
 
     def forget(self) -> None:
         """Ask the key store again from now on: someone may have been erased meanwhile."""

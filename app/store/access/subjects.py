@@ -84,7 +84,7 @@ class Subjects:
         arguments = [before or "", fresh, self._core.person_ttl]
         user_id = cast("bytes", self._core.client.run("subject_take", [place], arguments)).decode()
         if user_id != fresh:
-            self._core.ring.erase(fresh)
+            self._core.ring.discard(fresh)
         return self._people.register(user_id)
 
     def _read(self, place: str) -> str | None:

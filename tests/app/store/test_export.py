@@ -10,7 +10,8 @@ import redis
 from app.domain import ReactionKind
 from app.store.codec import Unreadable
 from app.store.export import Page, open_body, open_comment
-from app.store.keys import events
+from app.store.ids import partition_of
+from app.store.keys import events, reactions
 
 
 def test_an_empty_stream_has_a_state_too(store: Any) -> None:
@@ -90,10 +91,25 @@ def test_peeking_at_a_key_does_not_renew_it(store: Any, chat: Any, clock: Any) -
     assert store.ring.peek(chat.user_id) is None
 
 
-def test_the_erased_are_named_from_a_time_on(store: Any, new_chat: Any, clock: Any) -> None:
+def test_an_erased_persons_entries_are_withdrawn_and_are_no_gap(
+    store: Any, new_chat: Any, empty_redis: redis.Redis
+) -> None:
     one, other = new_chat(), new_chat()
+    while partition_of(other.user_id) != partition_of(one.user_id):
+        other = new_chat()
+    partition = partition_of(one.user_id)
+    for person in (one, other, one):
+        reply = person.say("hi")
+        store.reactions.react(person.user_id, reply.reply_id, ReactionKind.LOVE)
+    last = store.export.state(partition).newest
+    added = store.export.state(partition).added
     store.people.erase(one.user_id)
-    since = clock.tick(10)
-    store.people.erase(other.user_id)
-    assert store.export.erased(since) == [other.user_id]
-    assert store.export.erased(0.0) == [one.user_id, other.user_id]
+    for stream in (events(partition), reactions(partition)):
+        users = {fields[b"user"] for _, fields in empty_redis.xrange(stream)}
+        assert users == {other.user_id.encode()}
+    page = store.export.read(partition, last, last, 10)
+    assert page.witnessed
+    assert not page.events
+    assert page.state.newest == last
+    assert added is None or page.state.added == added - 4
+    assert not store.export.read(partition, "1-1", last, 10).witnessed

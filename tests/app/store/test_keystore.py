@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 
 from app.errors import StartupError, StoreUnavailable
-from app.store.keystore import LEDGER_SECONDS, KeyRing, RedisKeyStore
+from app.store.keystore import KeyRing, KeyRow
+from app.store.ledger import LEDGER_SECONDS, Ledger
 from app.store.link.client import RedisClient
 from app.store.master_key import load_master_key
+from app.store.redis_keys import RedisKeyStore
 from app.store.sqlite_keys import SqliteKeyStore
 
 MASTER = bytes(32)
@@ -47,20 +50,101 @@ def test_a_key_is_kept_once(backend: Any) -> None:
     assert backend.get("u1", 0.0) is None
 
 
-def test_the_ledger_keeps_the_order_and_forgets_the_old(backend: Any) -> None:
-    for owner, at in (("u1", 1.0), ("u2", 5.0), ("u3", LEDGER_SECONDS)):
-        backend.record_erasure(owner, at)
-    assert backend.erasures(0.0) == ["u1", "u2", "u3"]
-    assert backend.erasures(5.0) == ["u2", "u3"]
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger" / "erasures", MASTER)
+
+
+def test_erasures_are_noted_and_forgotten_in_time(backend: Any) -> None:
+    backend.record_erasures({})
+    backend.record_erasures({"a": 1.0, "b": 5.0})
+    backend.record_erasures({"c": LEDGER_SECONDS})
+    assert backend.erasures() == {"a": 1.0, "b": 5.0, "c": LEDGER_SECONDS}
+    backend.drop_erasures(["b", "nobody"])
+    backend.drop_erasures([])
     backend.prune(LEDGER_SECONDS + 2.0)
-    assert backend.erasures(0.0) == ["u2", "u3"]
+    assert backend.erasures() == {"c": LEDGER_SECONDS}
 
 
-def test_the_ring_gives_each_owner_one_cipher(backend: Any) -> None:
-    ring = KeyRing(backend, MASTER)
+def test_every_key_is_listed_and_put_back(backend: Any) -> None:
+    now = time.time()
+    for i in range(12):
+        backend.add(f"u{i:02}", b"%d" % i, now)
+    backend.add("#ours", b"k", now)
+    backend.record_erasures({"f" * 32: 1.0})
+    rows = sorted(backend.rows(), key=lambda row: row.owner)
+    assert [row.owner for row in rows] == ["#ours", *(f"u{i:02}" for i in range(12))]
+    assert all(abs(row.used_at - now) < 60 for row in rows)
+    backend.remove("u03")
+    backend.put(KeyRow("u03", b"again", now), now)
+    backend.put(KeyRow("u04", b"other", now - DAY), now)
+    assert (backend.get("u03", 0.0), backend.get("u04", 0.0)) == (b"again", b"other")
+
+
+def test_an_older_copy_of_the_keys_brings_nobody_back(backend: Any, ledger: Ledger) -> None:
+    ring = KeyRing(backend, ledger, MASTER)
+    for owner in ("u1", "u2"):
+        ring.create(owner)
+    rows, notes = list(backend.rows()), backend.erasures()
+    name = ring.erase("u1")
+    assert ring.erased().keys() == backend.erasures().keys() == {name}
+    assert "u1" not in ledger.path.read_text()
+
+    for row in rows:  # the copy that was made before is put in place
+        backend.put(row, time.time())
+    backend.drop_erasures(set(backend.erasures()) - set(notes))
+    assert backend.get("u1", 0.0) is not None
+    again = KeyRing(backend, ledger, MASTER)
+    assert again.cipher("u1") is None
+    assert again.cipher("u2") is not None
+    assert backend.erasures().keys() == {name}
+    assert again.replay() == 0
+
+
+def test_an_erasure_cut_short_is_completed(backend: Any, ledger: Ledger) -> None:
+    ring = KeyRing(backend, ledger, MASTER)
+    ring.create("u1")
+    ledger.record("u1", 1.0)  # and then the crash
+    assert KeyRing(backend, ledger, MASTER).cipher("u1") is None
+
+
+def test_another_machine_learns_of_erasures_from_the_key_store(
+    backend: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    ring = KeyRing(backend, ledger, MASTER)
+    ring.create("u1")
+    ring.erase("u1")
+    elsewhere = KeyRing(backend, Ledger(tmp_path / "elsewhere" / "erasures", MASTER), MASTER)
+    assert elsewhere.erased() == ring.erased()
+
+
+def test_ids_that_an_earlier_release_noted_become_hashes(backend: Any, ledger: Ledger) -> None:
+    backend.record_erasures({"u1": 7.0})
+    ring = KeyRing(backend, ledger, MASTER)
+    assert ring.erased() == backend.erasures() == {ledger.name("u1"): 7.0}
+
+
+def test_keys_of_a_backup_are_taken_but_for_those_of_the_erased(
+    backend: Any, ledger: Ledger
+) -> None:
+    ring = KeyRing(backend, ledger, MASTER)
+    sealed = {owner: ring.create(owner).seal(b"x", "here") for owner in ("u1", "u2")}
+    rows = list(backend.rows())
+    ring.erase("u1")
+    ring.discard("u2")
+    assert ring.restore(rows) == 1
+    assert ring.cipher("u1") is None
+    assert ring.cipher("u2").open(sealed["u2"], "here") == b"x"
+    strange = KeyRow("u3", os.urandom(60), 1.0)
+    with pytest.raises(StartupError, match="KINDRED_MASTER_KEY"):
+        ring.restore([strange])
+
+
+def test_the_ring_gives_each_owner_one_cipher(backend: Any, ledger: Ledger) -> None:
+    ring = KeyRing(backend, ledger, MASTER)
     sealed = ring.create("u1").seal(b"x", "here")
     assert ring.create("u1").open(sealed, "here") == b"x"
-    again = KeyRing(backend, MASTER)
+    again = KeyRing(backend, ledger, MASTER)
     assert again.cipher("u1").open(sealed, "here") == b"x"
     assert again.cipher("u2") is None
     again.erase("u1")
@@ -69,18 +153,18 @@ def test_the_ring_gives_each_owner_one_cipher(backend: Any) -> None:
     assert again.create_once("#x") is again.create_once("#x")
 
 
-def test_another_master_key_is_refused(backend: Any) -> None:
-    KeyRing(backend, MASTER)
+def test_another_master_key_is_refused(backend: Any, ledger: Ledger) -> None:
+    KeyRing(backend, ledger, MASTER)
     with pytest.raises(StartupError, match="KINDRED_MASTER_KEY"):
-        KeyRing(backend, os.urandom(32))
-    KeyRing(backend, MASTER)
+        KeyRing(backend, ledger, os.urandom(32))
+    KeyRing(backend, ledger, MASTER)
 
 
 def test_the_cache_is_bounded_and_old_entries_are_read_again(
-    backend: Any, monkeypatch: pytest.MonkeyPatch
+    backend: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.store.keystore._CACHE_SIZE", 3)
-    ring = KeyRing(backend, MASTER)
+    ring = KeyRing(backend, ledger, MASTER)
     for i in range(5):
         ring.create(f"u{i}")
     assert list(ring._cache) == ["u2", "u3", "u4"]

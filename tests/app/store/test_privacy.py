@@ -13,7 +13,7 @@ import redis
 from app.domain import Fact, FactChange, Feeling, ReactionKind, Taste
 from app.errors import NotFound, Unauthenticated
 from app.store.idempotency import StoredResponse
-from app.store.keys import PersonKeys
+from app.store.keys import ERASED, PersonKeys, withdrawn
 from app.store.reactions import Judgement
 from app.store.store import Store
 
@@ -143,7 +143,9 @@ def test_after_erasing_no_key_of_any_name_is_left(chat: Any, empty_redis: redis.
     chat.store.people.erase(chat.user_id)
     keys = PersonKeys(chat.user_id)
     left = {key.decode() for key in empty_redis.scan_iter()} - {key.decode() for key in shared}
-    assert left == {keys.person, keys.events, keys.reactions}
+    assert left == {keys.person, keys.events, keys.reactions, withdrawn(keys.partition), ERASED}
+    for stream in (keys.events, keys.reactions):
+        assert empty_redis.xlen(stream) == 0
 
 
 def test_another_process_that_still_holds_the_key_writes_nothing(
@@ -190,11 +192,50 @@ def test_a_restored_backup_is_unreadable_and_erased_again(
     assert reopened.store.contexts.conversations(other.user_id, None, 5).items != []
 
 
+def test_an_old_copy_of_data_and_keys_brings_nobody_back(
+    chat: Any, new_chat: Any, empty_redis: redis.Redis, store_with: Any, clock: Any, settings: Any
+) -> None:
+    other = new_chat()
+    other.say("I stay")
+    fill(chat)
+    data = {key: (empty_redis.dump(key), empty_redis.pttl(key)) for key in empty_redis.scan_iter()}
+    folder = settings.var_dir / "keys"
+    with sqlite3.connect(folder / "keys.sqlite") as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    keys_before = (folder / "keys.sqlite").read_bytes()
+    chat.store.people.erase(chat.user_id)
+    chat.store.close()
+    empty_redis.flushall()
+    for key, (value, ttl) in data.items():
+        empty_redis.restore(key, max(0, ttl), value)
+    for path in folder.glob("keys.sqlite*"):
+        path.unlink()
+    (folder / "keys.sqlite").write_bytes(keys_before)
+
+    reopened = store_with()
+    assert reopened.ring.peek(chat.user_id) is None
+    with pytest.raises(Unauthenticated):
+        reopened.people.check(chat.user_id, 1)
+    left = [key for key in empty_redis.scan_iter() if chat.user_id.encode() in key]
+    assert left == [PersonKeys(chat.user_id).person.encode()]
+    assert reopened.contexts.conversations(other.user_id, None, 5).items != []
+    assert reopened.people.replay_erasures() == 0
+
+
+def test_erasing_leaves_no_id_in_the_ledger(chat: Any, settings: Any) -> None:
+    chat.store.people.erase(chat.user_id)
+    files = list((settings.var_dir / "keys").iterdir())
+    assert any(path.name == "erasures" for path in files)
+    needle = chat.user_id.encode()
+    assert [path for path in files if needle in path.read_bytes()] == []
+
+
 def test_an_erasure_cut_short_is_completed_at_the_next_start(
     chat: Any, empty_redis: redis.Redis, store_with: Any, clock: Any
 ) -> None:
     fill(chat)
-    chat.store._core.ring.store.record_erasure(chat.user_id, clock())  # and then the crash
+    chat.store.ring.ledger.record(chat.user_id, clock())  # and then the crash
     store: Store = store_with()
     with pytest.raises(Unauthenticated):
         store.people.check(chat.user_id, 1)

@@ -1,0 +1,82 @@
+"""Taking a person out of Redis: what is theirs alone, and their entries in the shared streams.
+
+The key is gone before this begins, so what it takes out says nothing any more; but ids, reactions
+and times tell of somebody too, and go with the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from app.store import ids, keys
+from app.store.core import Core, milliseconds
+from app.store.keys import PersonKeys
+from app.store.ledger import LEDGER_SECONDS
+
+_BATCH = 500  # keys or entries deleted at once
+_PAGE = 1_000  # entries of one round trip
+_SKEW = 86_400.0  # seconds by which the clocks of two machines may differ
+_TOMBSTONE_SECONDS = int(LEDGER_SECONDS)
+
+Fields = Mapping[bytes, bytes]
+
+
+def erase_data(core: Core, user_id: str) -> None:
+    """Leave a tombstone in the person's place, and nothing else; may be done again.
+
+    Raises:
+        StoreUnavailable: something did not answer; what is left goes when it is done again.
+    """
+    names = PersonKeys(user_id)
+    core.client.run("person_erase", [names.person], [core.clock(), _TOMBSTONE_SECONDS])
+    with core.client.guard() as connection:
+        owned = connection.zrange(names.owned, 0, -1)
+    with core.client.pipeline() as pipe:
+        for start in range(0, len(owned), _BATCH):
+            pipe.unlink(*owned[start : start + _BATCH])
+        pipe.unlink(names.conversations, names.facts, names.tastes, names.recent)
+        pipe.execute()
+    _withdraw(core, names)
+    # The list of what is owned goes last, so that an interrupted erasure is seen and goes on.
+    with core.client.guard() as connection:
+        connection.unlink(names.owned)
+
+
+def entries_of(core: Core, user_id: str, stream: str) -> Iterator[tuple[str, Fields]]:
+    """The person's entries of a stream of their partition, oldest first: id and fields.
+
+    Streams are shared, so all that came since the person did is looked through.
+    """
+    wanted = user_id.encode()
+    start = str(max(0, round((ids.made_at(user_id) - _SKEW) * 1000)))
+    while True:
+        with core.client.guard() as connection:
+            rows = cast("list[tuple[bytes, Any]]", connection.xrange(stream, start, "+", _PAGE))
+        for entry_id, fields in rows:
+            if fields.get(b"user") == wanted:
+                yield entry_id.decode(), fields
+        if len(rows) < _PAGE:
+            return
+        start = f"({rows[-1][0].decode()}"
+
+
+def _withdraw(core: Core, names: PersonKeys) -> None:
+    """Delete the person's entries from the streams; which of `events` they were stays noted.
+
+    The exporter looks for the last entry that it read: one that is missing is a gap in what it
+    has, unless it was withdrawn here.
+    """
+    gone = keys.withdrawn(names.partition)
+    for stream in (names.reactions, names.events):
+        found = [entry_id for entry_id, _ in entries_of(core, names.user_id, stream)]
+        for start in range(0, len(found), _BATCH):
+            batch = found[start : start + _BATCH]
+            with core.client.pipeline() as pipe:
+                if stream == names.events:
+                    pipe.zadd(gone, {entry: int(entry.partition("-")[0]) for entry in batch})
+                    oldest = milliseconds(core.clock()) - core.ttl * 1000
+                    pipe.zremrangebyscore(gone, "-inf", oldest)
+                    pipe.expire(gone, core.ttl)
+                pipe.xdel(stream, *batch)
+                pipe.execute()
