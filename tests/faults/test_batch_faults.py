@@ -24,8 +24,6 @@ from app.settings import Settings
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem, RerankResult
 
-pytestmark = pytest.mark.faults
-
 FAR = 60.0
 BAD = "the bad one"
 HELD = "hold the model"  # its batch takes long, so that the next ones gather behind it
@@ -136,6 +134,7 @@ def expected(slate: Sequence[str]) -> list[float | None]:
 SLATES = (["well", "maybe"], ["a reply", BAD], ["what do you think?"], ["oh"])
 
 
+@pytest.mark.faults(16)
 def test_row_16_the_model_returns_nan(engine: Engine, reranker: Reranker, metrics: Metrics) -> None:
     reranker.nan = True
     scores = rank_together(engine, SLATES)
@@ -149,6 +148,7 @@ def test_row_16_the_model_returns_nan(engine: Engine, reranker: Reranker, metric
     assert rank_together(engine, SLATES[1:2]) == [expected(SLATES[1])]
 
 
+@pytest.mark.faults(17)
 def test_row_17_one_item_poisons_its_batch(
     engine: Engine, reranker: Reranker, metrics: Metrics
 ) -> None:
@@ -164,6 +164,7 @@ def test_row_17_one_item_poisons_its_batch(
     assert sample(metrics, "kindred_dropped_total", model="reranker", reason="failed") == 1
 
 
+@pytest.mark.faults(18)
 def test_row_18_out_of_memory_in_a_forward_pass(
     engine: Engine, reranker: Reranker, metrics: Metrics
 ) -> None:
@@ -179,6 +180,7 @@ def test_row_18_out_of_memory_in_a_forward_pass(
     assert sample(metrics, "kindred_failures_total", where="model_reranker") == 1
 
 
+@pytest.mark.faults(18)
 def test_row_18_where_halves_do_not_fit_either_there_is_no_score(
     engine: Engine, reranker: Reranker
 ) -> None:
@@ -194,6 +196,7 @@ def test_row_18_where_halves_do_not_fit_either_there_is_no_score(
     assert rank_together(engine, SLATES) == [expected(slate) for slate in SLATES]
 
 
+@pytest.mark.faults(20)
 def test_row_20_a_system_error_inside_native_code(
     engine: Engine, reranker: Reranker, metrics: Metrics
 ) -> None:

@@ -22,7 +22,7 @@ from app.telemetry import Metrics
 from scripts.dataset.reader import Dataset
 from tests.scripts.dataset.talk import DISLIKE, Talker, event_ids, stream_ids
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.faults(9)
 
 ROOT = Path(__file__).parents[2]
 CHILD = """

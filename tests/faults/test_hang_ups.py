@@ -22,7 +22,7 @@ import redis
 
 from app.store.private_redis import PrivateRedis
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.faults(24)
 ROOT = Path(__file__).parents[2]
 WAIT = 30.0
 

@@ -20,8 +20,6 @@ from app.serving.health import TICK_SECONDS, HubMonitor
 from app.serving.queue import Budget
 from app.telemetry import Metrics
 
-pytestmark = pytest.mark.faults
-
 PROMISE = 0.020  # seconds
 FORWARD = 0.15  # seconds that a forward pass takes at least
 PASSES = 3
@@ -85,6 +83,7 @@ def hub_gaps() -> Iterator[Callable[[Run | None], float]]:
         batcher.close()
 
 
+@pytest.mark.faults(21)
 def test_row_21_long_forward_passes(hub_gaps: Callable[[Run | None], float]) -> None:
     run = forward_passes()
     seen = []
@@ -96,6 +95,7 @@ def test_row_21_long_forward_passes(hub_gaps: Callable[[Run | None], float]) -> 
     assert min(beside - at_rest for beside, at_rest in seen) < PROMISE, seen
 
 
+@pytest.mark.faults(21)
 def test_row_21_a_call_that_keeps_the_interpreter_would_be_seen(
     hub_gaps: Callable[[Run | None], float],
 ) -> None:

@@ -13,8 +13,6 @@ import pytest
 from tests.simulation.service import Service, Summary
 from tests.simulation.shipped import c10, limits, scaled, steady
 
-pytestmark = pytest.mark.faults
-
 STEPS = (0.5, 0.8, 1, 1.5, 2, 5, 10)
 _STEP_SECONDS = 8.0
 OBJECTIVE = 0.8
@@ -40,12 +38,14 @@ def up_and_down(slower: float) -> tuple[Service, dict[tuple[int, float], Summary
     return service, seen, begin
 
 
+@pytest.mark.faults(22)
 @pytest.mark.parametrize("slower", MACHINES)
 def test_row_22_accepted_requests_hold_the_objective_at_every_step(slower: float) -> None:
     _, seen, _ = up_and_down(slower)
     assert all(summary.p95 <= OBJECTIVE for summary in seen.values()), seen
 
 
+@pytest.mark.faults(22)
 @pytest.mark.parametrize("slower", MACHINES)
 def test_row_22_goodput_does_not_collapse(slower: float) -> None:
     _, seen, _ = up_and_down(slower)
@@ -53,6 +53,7 @@ def test_row_22_goodput_does_not_collapse(slower: float) -> None:
     assert at_ten.good >= 0.9 * max(summary.good for summary in seen.values())
 
 
+@pytest.mark.faults(22)
 @pytest.mark.parametrize("slower", MACHINES)
 def test_row_22_candidates_follow_the_load(slower: float) -> None:
     mean = {step: steady(step * c10(slower), costs=scaled(slower)).mean_n for step in STEPS}
@@ -62,6 +63,7 @@ def test_row_22_candidates_follow_the_load(slower: float) -> None:
     assert mean[10] < 0.1
 
 
+@pytest.mark.faults(22)
 @pytest.mark.parametrize("slower", MACHINES)
 @pytest.mark.parametrize("step", STEPS)
 def test_row_22_no_fixed_number_gives_much_more(slower: float, step: float) -> None:
@@ -71,6 +73,7 @@ def test_row_22_no_fixed_number_gives_much_more(slower: float, step: float) -> N
     assert ours >= 0.95 * best
 
 
+@pytest.mark.faults(22)
 def test_row_22_after_the_overload_all_is_as_before_within_ten_seconds() -> None:
     service, rate = Service(limits(), seed=4), c10()
     begin = service.clock.now
@@ -83,6 +86,7 @@ def test_row_22_after_the_overload_all_is_as_before_within_ten_seconds() -> None
     assert after.mean_n >= 9
 
 
+@pytest.mark.faults(22)
 def test_row_22_a_refusal_asks_no_model() -> None:
     service = Service(limits(), seed=5)
     begin = service.clock.now
@@ -93,6 +97,7 @@ def test_row_22_a_refusal_asks_no_model() -> None:
     assert all(answer.seconds == 0.0 for answer in refused)  # virtual time passes in models only
 
 
+@pytest.mark.faults(23)
 def test_row_23_clients_that_retry_are_served_within_ten_seconds_of_its_end() -> None:
     service, rate = Service(limits(), seed=6), c10()
     begin = service.clock.now

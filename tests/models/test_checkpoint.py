@@ -79,6 +79,7 @@ def pickle(folder: Path) -> None:
     (folder / "pytorch_model.BIN").write_bytes(b"")
 
 
+@pytest.mark.faults(33)
 @pytest.mark.parametrize(
     ("damage", "error", "named"),
     [
@@ -97,6 +98,7 @@ def test_damage_is_refused_by_name(
         verify(folder)
 
 
+@pytest.mark.faults(33)
 @pytest.mark.parametrize("suffix", [".bin", ".pt", ".pkl", ".pth", ".ckpt"])
 def test_no_manifest_is_written_over_a_pickle(folder: Path, suffix: str) -> None:
     (folder / f"weights{suffix}").write_bytes(b"")

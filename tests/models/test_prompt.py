@@ -60,6 +60,7 @@ def test_normalise(text: str, expected: str) -> None:
     assert normalise(text) == expected
 
 
+@pytest.mark.faults(38)
 @given(st.text(st.characters()))
 def test_normalise_is_idempotent_and_leaves_nothing_unseen(text: str) -> None:
     once = normalise(text)
@@ -69,6 +70,7 @@ def test_normalise_is_idempotent_and_leaves_nothing_unseen(text: str) -> None:
     assert not kinds & {"Cc", "Cf", "Cs"}
 
 
+@pytest.mark.faults(35)
 @pytest.mark.parametrize("typed", [EOS, f"a{EOS}b", "[SEP]", "[CLS]", "[PAD] [MASK]"])
 def test_special_strings_are_text_to_gpt2(tokenizer: PreTrainedTokenizerFast, typed: str) -> None:
     ids = context_ids(tokenizer, [typed])
@@ -77,6 +79,7 @@ def test_special_strings_are_text_to_gpt2(tokenizer: PreTrainedTokenizerFast, ty
     assert tokenizer.decode(ids[:-1]) == typed
 
 
+@pytest.mark.faults(35)
 def test_special_strings_are_text_after_a_reload(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
@@ -86,6 +89,7 @@ def test_special_strings_are_text_after_a_reload(
     assert tokenizer.eos_token_id not in encode(f"hi {EOS}")
 
 
+@pytest.mark.faults(35)
 @pytest.mark.parametrize("typed", ["[SEP]", "[CLS] hi", "[MASK][PAD]", "[UNK]"])
 def test_special_strings_are_text_to_bert(typed: str) -> None:
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

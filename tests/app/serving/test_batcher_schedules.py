@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import gevent
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -175,6 +176,7 @@ class Run:
             self.callers.append(gevent.spawn_later(arrival.leaves_ms / 1000, waiter.kill))
 
 
+@pytest.mark.faults(38)
 @settings(
     max_examples=150,
     deadline=None,
@@ -241,6 +243,7 @@ def check_batches(run: Run) -> None:
     assert all(count <= 5 for count in calls.values())
 
 
+@pytest.mark.faults(38)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.integers(1, 60), st.integers(1, 50)), min_size=2, max_size=20),

@@ -81,7 +81,7 @@ def forged() -> dict[str, str]:
     }
 
 
-@pytest.mark.faults
+@pytest.mark.faults(29)
 @pytest.mark.parametrize("name", forged())
 def test_row_29_a_forged_token_is_401(edge: Edge, name: str) -> None:
     answer = edge.client.get(

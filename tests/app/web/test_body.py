@@ -28,7 +28,7 @@ def post(guest: Person, raw: bytes, **more: Any) -> Any:
     return guest.client.post("/v1/chat", data=raw, headers=headers, **more)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(25)
 def test_row_25_a_message_of_100_000_characters(guest: Person, script: Script) -> None:
     answer = post(guest, json.dumps({"message": "a" * 100_000}).encode())
     assert_problem(answer, 422, "invalid-input", "/message")
@@ -37,7 +37,7 @@ def test_row_25_a_message_of_100_000_characters(guest: Person, script: Script) -
     assert not script.asked
 
 
-@pytest.mark.faults
+@pytest.mark.faults(26)
 def test_row_26_chunked_bodies_are_refused(guest: Person, script: Script) -> None:
     valid_prefix = b'{"message":"hi"}' + b" " * 400_000
     environ = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
@@ -125,7 +125,7 @@ STRANGE: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.faults
+@pytest.mark.faults(27)
 @pytest.mark.parametrize("name", STRANGE)
 def test_row_27_strange_json_is_4xx(guest: Person, script: Script, name: str) -> None:
     raw, pointer = STRANGE[name]
@@ -163,7 +163,7 @@ class Slow:
         return b"x" * size
 
 
-@pytest.mark.faults
+@pytest.mark.faults(28)
 def test_row_28_a_slow_body_is_cut(make: Any, script: Script) -> None:
     edge = make(script, body_seconds_max=0.05, body_timeout=gevent.Timeout)
     guest = Person(edge)
@@ -183,6 +183,7 @@ def test_a_body_where_none_belongs(guest: Person) -> None:
     assert_problem(answer, 422)
 
 
+@pytest.mark.faults(38)
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_no_bytes_break_the_check(raw: bytes) -> None:
     try:

@@ -127,7 +127,7 @@ def test_an_error_before_the_stream_is_a_problem(edge: Edge) -> None:
     assert_problem(Person(edge)("POST", "/v1/chat", {"message": ""}, SSE), 422, "", "/message")
 
 
-@pytest.mark.faults
+@pytest.mark.faults(4)
 def test_row_4_chat_once_for_each_key(person: Person) -> None:
     def send(message: str, key: str, **more: Any) -> Any:
         return person("POST", "/v1/chat", {"message": message, **more}, {"Idempotency-Key": key})
@@ -199,7 +199,7 @@ def test_an_alternative_and_its_retry(person: Person) -> None:
     assert_problem(answer, 409, "conflict")
 
 
-@pytest.mark.faults
+@pytest.mark.faults(30)
 def test_row_30_another_persons_things_are_404(
     kindred: Edge, admin: Admin, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,7 +54,7 @@ def test_whole_seconds_are_spread_evenly_however_soon(base: float | None) -> Non
     assert min(seen.values()) > 800  # of 1000 expected: nine standard deviations
 
 
-@pytest.mark.faults
+@pytest.mark.faults(31)
 def test_row_31_what_nobody_foresaw_is_told_to_nobody(
     edge: Edge, script: Script, capsys: pytest.CaptureFixture[str]
 ) -> None:

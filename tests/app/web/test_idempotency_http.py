@@ -16,7 +16,7 @@ from tests.app.web.helpers import Admin, Edge, Person, assert_problem
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
 
-@pytest.mark.faults
+@pytest.mark.faults(4)
 def test_row_4_a_guest_is_made_once_for_each_key(edge: Edge) -> None:
     first = edge.client.post("/v1/auth/guest", headers=KEY)
     again = edge.client.post("/v1/auth/guest", headers=KEY)
@@ -30,7 +30,7 @@ def test_row_4_a_guest_is_made_once_for_each_key(edge: Edge) -> None:
         assert other.json["user_id"] != first.json["user_id"]
 
 
-@pytest.mark.faults
+@pytest.mark.faults(4)
 def test_row_4_another_body_is_422(kindred: Edge, admin: Admin) -> None:
     item = {"id": "1", "context": ["hi"], "response": "Hey.", "reaction": "love", "source": "p"}
     send: Callable[[Any], Any] = lambda items: admin(
@@ -45,7 +45,7 @@ def test_row_4_another_body_is_422(kindred: Edge, admin: Admin) -> None:
     assert len(admin("GET", "/admin/v1/reactions").json["items"]) == 1
 
 
-@pytest.mark.faults
+@pytest.mark.faults(4)
 def test_row_4_while_in_flight_is_409(edge: Edge, store: Store) -> None:
     person = Person(edge)
     print_ = fingerprint("POST", "/v1/auth/refresh?", b"")

@@ -100,7 +100,7 @@ def test_every_schema_is_a_schema_and_its_examples_fit(edge: Edge) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.faults
+@pytest.mark.faults(38)
 def test_row_38_the_fuzzer_finds_no_5xx_and_nothing_undocumented(
     kindred: Edge, person: Person
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.web.text import normalised
 
 
-@pytest.mark.faults
+@pytest.mark.faults(36)
 @pytest.mark.parametrize(
     ("given_", "kept"),
     [
@@ -50,6 +50,7 @@ def test_row_36(given_: str, kept: str | None) -> None:
         assert text == given_
 
 
+@pytest.mark.faults(38)
 @given(st.text(max_size=60))
 def test_it_is_stable_and_hides_nothing(text: str) -> None:
     once = normalised(text)
