@@ -10,12 +10,15 @@ KindredError
 │   └── IdempotencyMismatch    422 idempotency-key-reused   same key, other body
 ├── Unauthenticated            401 unauthenticated
 ├── Forbidden                  403 forbidden
+│   ├── InsufficientScope      403 insufficient-scope   the key may not do this
+│   └── ForgeryRefused         403 forgery-refused      a session's call without its CSRF token
 ├── NotFound                   404 not-found            also another person's things
 ├── InFlight                   409 in-flight            the first request of this key still runs
 ├── Conflict                   409 conflict
 ├── QuotaExceeded              429 quota-exceeded       the caller's own limit; Retry-After
 ├── Overloaded                 503 overloaded           ours; Retry-After
 ├── StoreUnavailable           503 store-unavailable    Redis is away; Retry-After
+├── IssuerUnavailable          503 issuer-unavailable   no keys of the identity provider yet
 ├── DeadlineExceeded           504 deadline-exceeded    inside the pipeline: left out, counted
 ├── ModelFailure               500 model-failure        inside the pipeline: the next source answers
 └── StartupError               exit 1                   one clear line, then the process ends
@@ -125,6 +128,20 @@ class Forbidden(KindredError):
     title = "This is not allowed"
 
 
+class InsufficientScope(Forbidden):
+    """A good key that lacks the scope of this route."""
+
+    code = "insufficient-scope"
+    title = "The key may not do this"
+
+
+class ForgeryRefused(Forbidden):
+    """A call of a browser's session that another site may have sent (CSRF)."""
+
+    code = "forgery-refused"
+    title = "The session's token is missing or does not fit"
+
+
 class NotFound(KindredError):
     """Nothing here, or nothing of yours."""
 
@@ -171,6 +188,14 @@ class StoreUnavailable(KindredError):
     status = 503
     code = "store-unavailable"
     title = "The store is not available"
+
+
+class IssuerUnavailable(KindredError):
+    """The identity provider gave no keys yet, so nobody's token of it can be checked."""
+
+    status = 503
+    code = "issuer-unavailable"
+    title = "The identity provider is not available"
 
 
 class NotReady(KindredError):

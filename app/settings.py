@@ -79,14 +79,24 @@ class Settings(BaseSettings):
     candidates_pinned: int | None = Field(default=None, ge=0, le=32)
     exploration: float = Field(default=0.05, ge=0, le=0.5)
     in_flight_max: int = Field(default=256, ge=1, le=10_000)  # requests of one worker
+    hang_seconds: float = Field(default=20.0, ge=0.5, le=600)  # of a batch: the worker is replaced
 
     # People and administrators
     guests: bool = True
     guest_limit_per_minute: int = Field(default=120, ge=1, le=100_000)
     message_limit_per_minute: int = Field(default=1_200, ge=1, le=100_000)  # of one person
+    address_limit_per_minute: int = Field(default=6_000, ge=1, le=1_000_000)  # messages of one
+    request_limit_per_minute: int = Field(default=3_000, ge=1, le=100_000)  # others, of one person
+    wrong_key_limit_per_minute: int = Field(default=10, ge=1, le=1_000)  # API keys, of one address
     token_hours: float = Field(default=24.0 * 30, gt=0, le=24 * 366)
+    metrics_open: bool = True  # false: /metrics asks for a key with the scope operate
     admin_key: str = Field(default="", repr=False)  # empty: made once, in var/admin_key
     jwt_secret: str = Field(default="", repr=False)  # empty: made once, in var/jwt_secret
+    jwks_url: str = ""  # of an identity provider whose tokens are accepted too
+    jwks_file: Path | None = None  # its keys as a file instead
+    jwt_issuer: str = ""  # what its tokens say in iss, exactly
+    jwt_audience: str = ""  # what its tokens say in aud, alone
+    jwt_algorithms: str = "RS256"  # of RS256, PS256, ES256; several with commas
     master_key: str = Field(default="", repr=False)  # empty: made once, in var/master_key
     proxies: int = Field(default=0, ge=0, le=5)  # trusted proxies in front (X-Forwarded-For)
 

@@ -63,6 +63,30 @@ class Metrics:
             "kindred_safety_events", "Crisis referrals, disclosures, breaks", ["event"], registry=r
         )
         self.failures = Counter("kindred_failures", "Failures survived", ["where"], registry=r)
+        self.security = Counter(
+            "kindred_security", "What only an attacker or a mistake does", ["kind"], registry=r
+        )
+        # The stores: "data" and, where the keys have a Redis of their own, "keys".
+        self.store_unavailable = Counter(
+            "kindred_store_unavailable", "Store calls without an answer", ["store", "kind"], registry=r
+        )
+        self.breaker_open = _gauge(
+            "kindred_store_breaker_open", "Processes that do not ask this store", ["store"], r
+        )
+        self.breaker_opened = Counter(
+            "kindred_store_breaker_opened", "Times a process stopped asking", ["store"], registry=r
+        )
+        self.spool_entries = _gauge("kindred_spool_entries", "Promises not in Redis yet", [], r)
+        self.spool_bytes = _gauge("kindred_spool_bytes", "Bytes of the spool's files", [], r)
+        self.spool_oldest_seconds = Gauge(
+            "kindred_spool_oldest_seconds",
+            "Age of the oldest promise that is not in Redis yet",
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.spool_outcomes = Counter(
+            "kindred_spool", "What became of promises", ["outcome"], registry=r
+        )
         self.batch_items = Histogram(
             "kindred_batch_items", "Items in a batch", ["model"], buckets=_SIZES, registry=r
         )
