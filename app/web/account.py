@@ -1,4 +1,4 @@
-"""Guests and their tokens; what Kindred remembers of a person; forgetting all of it."""
+"""Guests and their tokens; what Kindred remembers of a person, and forgetting it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ REFRESH = Operation(
     tag="account",
     auth=Auth.PERSON,
     answers={200: Answer("The fresh token; the old one holds until it ends", Token)},
+    problems=(Forbidden,),
+)
+REVOKE = Operation(
+    summary="End every token of yours, on every device",
+    description="The answer has a new one, the only one that holds. Whom an identity provider "
+    "vouches for gets none here: what it issued until now holds no longer.",
+    tag="account",
+    auth=Auth.PERSON,
+    answers={
+        200: Answer("The new token", Token),
+        204: Answer("Log in anew where you logged in"),
+    },
+    keeps_keys=True,
 )
 MEMORIES = Operation(
     summary="What Kindred believes of you, with the sentence each belief came from",
@@ -49,13 +62,6 @@ FORGET_ALL = Operation(
     auth=Auth.PERSON,
     answers={204: Answer("Nothing is believed of you now")},
 )
-ERASE = Operation(
-    summary="Erase yourself: conversations, memories, reactions, tokens",
-    description="The key of your texts is destroyed, so that no backup can be read either.",
-    tag="account",
-    auth=Auth.PERSON,
-    answers={204: Answer("You are erased; your tokens no longer work")},
-)
 
 
 def blueprint(edge: Edge) -> Blueprint:
@@ -64,11 +70,11 @@ def blueprint(edge: Edge) -> Blueprint:
     views = _Account(edge)
     routes.add("POST", "/v1/auth/guest", views.guest, GUEST, guard=views.count_guest)
     routes.add("POST", "/v1/auth/refresh", views.refresh, REFRESH)
+    routes.add("POST", "/v1/auth/revoke", views.revoke, REVOKE)
     routes.add("GET", "/v1/me/memories", views.memories, MEMORIES)
     routes.add("DELETE", "/v1/me/memories", views.forget_all, FORGET_ALL)
     routes.add("GET", "/v1/me/memories/<memory_id>", views.memory, MEMORY)
     routes.add("DELETE", "/v1/me/memories/<memory_id>", views.forget, FORGET)
-    routes.add("DELETE", "/v1/me", views.erase, ERASE)
     return routes.blueprint
 
 
@@ -90,7 +96,18 @@ class _Account:
 
     def refresh(self, call: Call) -> Result:
         """The same person, a later end."""
+        if call.person.external:
+            # Ours would go on where the provider has ended the access.
+            raise Forbidden("Your tokens come from your identity provider, fresh ones too.")
         return Result(self._token(call.person.user_id, call.person.generation))
+
+    def revoke(self, call: Call) -> Result:
+        """The next generation."""
+        user_id = call.person.user_id
+        generation = self._store.people.revoke(user_id)
+        return (
+            Result(None, 204) if call.person.external else Result(self._token(user_id, generation))
+        )
 
     def memories(self, call: Call) -> Result:
         """All facts."""
@@ -113,11 +130,6 @@ class _Account:
     def forget_all(self, call: Call) -> Result:
         """Delete all facts."""
         self._store.profile.forget_all(call.person.user_id)
-        return Result(None, 204)
-
-    def erase(self, call: Call) -> Result:
-        """Delete the person."""
-        self._store.people.erase(call.person.user_id)
         return Result(None, 204)
 
     def _token(self, user_id: str, generation: int) -> Token:

@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from app.errors import Conflict, FieldError, InputError, NotFound
 from app.experiments.schema import validate
+from app.store.access.api_keys import Scope
 from app.telemetry import get_logger
 from app.web.auth import Auth
 from app.web.flag_schemas import FlagDefinition, FlagsOut, ToggleIn
@@ -20,12 +21,14 @@ LIST = Operation(
     summary="All flags",
     tag="flags",
     auth=Auth.ADMIN,
+    scopes=(Scope.EVALUATE_FLAGS, Scope.WRITE_FLAGS),
     answers={200: Answer("The flags and their version", FlagsOut)},
 )
 READ = Operation(
     summary="One flag",
     tag="flags",
     auth=Auth.ADMIN,
+    scopes=(Scope.EVALUATE_FLAGS, Scope.WRITE_FLAGS),
     answers={200: Answer("Its definition", FlagDefinition)},
     problems=(NotFound,),
 )
@@ -33,6 +36,7 @@ PUT = Operation(
     summary="Make or replace a flag",
     tag="flags",
     auth=Auth.ADMIN,
+    scopes=(Scope.WRITE_FLAGS,),
     body=FlagDefinition,
     answers={
         200: Answer("The definition that now stands", FlagDefinition),
@@ -45,6 +49,7 @@ DELETE = Operation(
     description="What it switched goes back to the code's own default.",
     tag="flags",
     auth=Auth.ADMIN,
+    scopes=(Scope.WRITE_FLAGS,),
     answers={204: Answer("It is gone")},
     problems=(NotFound, Conflict),
 )
@@ -52,6 +57,7 @@ TOGGLE = Operation(
     summary="Enable or disable a flag",
     tag="flags",
     auth=Auth.ADMIN,
+    scopes=(Scope.WRITE_FLAGS,),
     body=ToggleIn,
     answers={200: Answer("The definition that now stands", FlagDefinition)},
     problems=(NotFound,),

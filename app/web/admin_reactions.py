@@ -10,6 +10,7 @@ from flask import Blueprint
 from pydantic import ValidationError
 
 from app.errors import FieldError, InputError
+from app.store.access.api_keys import Scope
 from app.store.reactions import Judgement
 from app.web.admin_schemas import (
     ItemError,
@@ -36,6 +37,7 @@ LIST = Operation(
     "`next_cursor` until it is null.",
     tag="admin",
     auth=Auth.ADMIN,
+    scopes=(Scope.READ_REACTIONS,),
     query=ReactionsQuery,
     answers={200: Answer("A page of events", ReactionsOut)},
 )
@@ -45,6 +47,7 @@ JUDGE = Operation(
     "duplicate and changes nothing.",
     tag="admin",
     auth=Auth.ADMIN,
+    scopes=(Scope.WRITE_REACTIONS,),
     body=JudgementsIn,
     answers={200: Answer("A result for each item", JudgementsOut)},
 )

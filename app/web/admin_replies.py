@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.errors import NotFound
+from app.store.access.api_keys import Scope
 from app.web.admin_schemas import ExplainOut, ReplayOut
 from app.web.auth import Auth
 from app.web.operation import Answer, Call, Operation, Result
@@ -16,6 +17,7 @@ EXPLAIN = Operation(
     "and stage timings.",
     tag="admin",
     auth=Auth.ADMIN,
+    scopes=(Scope.READ_REACTIONS,),
     answers={200: Answer("The slate", ExplainOut)},
     problems=(NotFound,),
 )
@@ -23,6 +25,7 @@ REPLAY = Operation(
     summary="Make the choice of a reply again from its recorded slate",
     tag="admin",
     auth=Auth.ADMIN,
+    scopes=(Scope.READ_REACTIONS,),
     answers={200: Answer("What was chosen now, and then", ReplayOut)},
     problems=(NotFound,),
 )

@@ -1,18 +1,14 @@
-"""Who calls: nobody in particular, a person with a token, or an administrator with a key."""
+"""Who may call, as routes declare it, and who calls; how it is checked is in `access/`."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import dataclass
 from enum import Enum
 
-from flask import Request, g
+from flask import Request
 
-from app.errors import Unauthenticated
-from app.telemetry import get_logger
-from app.web.services import Services
-from app.web.tokens import Caller, Tokens
+from app.store.access.api_keys import Scope
 
 
 class Auth(Enum):
@@ -21,14 +17,31 @@ class Auth(Enum):
     NONE = "none"
     PERSON = "person"  # and the token's generation is checked with the store
     CHAT = "chat"  # a person, whose generation `contexts.begin` checks in its own round trip
-    ADMIN = "admin"
+    ADMIN = "admin"  # an API key, or a session of one, with one of the route's scopes
+    KEY = "key"  # an API key itself, whatever it may do
+    SESSION = "session"  # a session of the admin pages
 
 
-_CHALLENGES = {
-    Auth.PERSON: 'Bearer realm="kindred"',
-    Auth.CHAT: 'Bearer realm="kindred"',
-    Auth.ADMIN: 'ApiKey realm="kindred-admin"',
-}
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The person a token names, and the generation it was made in.
+
+    `external`: an identity provider vouches for them, and they have no token of ours.
+    """
+
+    user_id: str
+    generation: int
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a key: its prefix, the digest of the secret that was shown, what it may do."""
+
+    key: str
+    name: str
+    scopes: frozenset[Scope]
+    proof: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,55 +50,13 @@ class Identity:
 
     scope: str
     person: Caller | None = None
+    holder: Holder | None = None
 
 
-class Authenticator:
-    """Checks what a route asks for."""
-
-    def __init__(self, services: Services, tokens: Tokens) -> None:
-        self._services = services
-        self._tokens = tokens
-        self._admin = _digest(services.admin_key)
-        self._log = get_logger("web")
-
-    def identify(self, request: Request, auth: Auth) -> Identity:
-        """The caller (Unauthenticated where the credentials are missing or do not hold)."""
-        if auth is Auth.NONE:
-            return Identity(_anonymous(request))
-        g.challenge = _CHALLENGES[auth]
-        try:
-            if auth is Auth.ADMIN:
-                return self._administrator(request)
-            caller = self._tokens.read(_bearer(request))
-            if auth is Auth.PERSON:
-                self._services.store.people.check(caller.user_id, caller.generation)
-            return Identity(caller.user_id, caller)
-        except Unauthenticated as error:
-            if auth is not Auth.ADMIN and request.authorization is not None:
-                g.challenge = f'{_CHALLENGES[auth]}, error="invalid_token"'
-            self._log.info("security", kind="unauthenticated", asked=auth.value, why=error.detail)
-            raise
-
-    def _administrator(self, request: Request) -> Identity:
-        key = request.headers.get("X-API-Key")
-        if key is None:
-            raise Unauthenticated("Send the admin key in X-API-Key.")
-        if not hmac.compare_digest(_digest(key), self._admin):
-            raise Unauthenticated("This admin key does not hold.")
-        return Identity("#admin")
-
-
-def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthenticated("Send a token as Authorization: Bearer.")
-    return token.strip()
-
-
-def _anonymous(request: Request) -> str:
-    """A scope for callers without a name: their address, and the program that calls from it."""
+def anonymous(request: Request) -> Identity:
+    """A caller without a name: their address, and the program that calls from it."""
     agent = hashlib.sha256(request.headers.get("User-Agent", "").encode()).hexdigest()[:16]
-    return f"#address:{address(request)}:{agent}"
+    return Identity(f"#address:{address(request)}:{agent}")
 
 
 def address(request: Request) -> str:
@@ -93,5 +64,7 @@ def address(request: Request) -> str:
     return request.remote_addr or "unknown"
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+def bearer(request: Request) -> str | None:
+    """The token of `Authorization: Bearer`, or None where there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None

@@ -10,6 +10,7 @@ from functools import partial
 
 from flask import Blueprint, Response, request
 
+from app.dialog.care.regions import region_of
 from app.dialog.pipeline import ChatRequest
 from app.domain import Reply
 from app.errors import (
@@ -24,7 +25,7 @@ from app.errors import (
 )
 from app.telemetry import get_logger
 from app.web import sse
-from app.web.auth import Auth
+from app.web.auth import Auth, address
 from app.web.idempotency import REPLAYED, fingerprint
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
@@ -77,9 +78,10 @@ class _Chat:
         headers: Mapping[str, str] = {}
         if not asked.reading.crisis:
             headers = self._edge.quotas.messages.take(asked.user_id)
+            self._edge.quotas.addresses.take(address(request))
         if sse.wanted(request):
             return sse.stream(
-                lambda: ReplyOut.of(self._reply(asked)), self._services.metrics, headers
+                lambda: ReplyOut.of(self._streamed(asked)), self._services.metrics, headers
             )
         reply = self._reply(asked)
         replayed = bool(asked.keys) and reply.created_at < started
@@ -95,7 +97,18 @@ class _Chat:
     def _reply(self, asked: ChatRequest) -> Reply:
         reply = self._services.companion.reply(asked)
         self._log.info("replied", reply_id=reply.reply_id, source=reply.source.value)
+        if asked.conversation_id not in (None, reply.conversation_id):
+            # A crisis is answered all the same, in a conversation of their own.
+            self._edge.events.note("not-theirs", asked.user_id)
         return reply
+
+    def _streamed(self, asked: ChatRequest) -> Reply:
+        """As `_reply`; what routes note of an error, nobody else notes within a stream."""
+        try:
+            return self._reply(asked)
+        except NotFound:
+            self._edge.events.note("not-theirs", asked.user_id)
+            raise
 
     def _request(self, call: Call) -> ChatRequest:
         sent = call.body(ChatIn)
@@ -105,6 +118,7 @@ class _Chat:
             generation=call.person.generation,
             message=message,
             conversation_id=sent.conversation_id,
+            region=region_of(sent.locale, request.headers.get("Accept-Language")),
         )
         names = (("m", sent.message_id), ("k", call.idempotency_key))
         keys = tuple(f"{kind}:{name}" for kind, name in names if name is not None)

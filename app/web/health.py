@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from flask import Blueprint, Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from app.errors import NotReady, StoreUnavailable
+from app.store.access.api_keys import Scope
 from app.telemetry import exposition_registry
 from app.web.auth import Auth
 from app.web.machine_schemas import HealthOut
@@ -36,6 +38,8 @@ METRICS = Operation(
     answers={200: Answer("The metrics", media_type="text/plain")},
     stored=False,
 )
+# Where not everybody on the network should read them.
+METRICS_FOR_SOME = replace(METRICS, auth=Auth.ADMIN, scopes=(Scope.OPERATE,))
 
 
 def blueprint(edge: Edge) -> Blueprint:
@@ -45,7 +49,8 @@ def blueprint(edge: Edge) -> Blueprint:
     routes.add("GET", "/livez", views.livez, LIVE)
     routes.add("GET", "/readyz", views.readyz, READY)
     routes.add("GET", "/health", views.health, READY)
-    routes.add("GET", "/metrics", views.metrics, METRICS)
+    metrics = METRICS if edge.services.settings.metrics_open else METRICS_FOR_SOME
+    routes.add("GET", "/metrics", views.metrics, metrics)
     return routes.blueprint
 
 

@@ -1,8 +1,12 @@
 """Quotas (429), as the IETF draft of RateLimit headers (draft-11) tells them.
 
-Guests are counted per address in Redis, for all workers together; in memory while Redis is away.
-Messages are counted per person in the memory of each worker: a write to a Redis that fsyncs each
-one would cost a message more than the count is worth. Load (503) is another matter: see admission.
+Guests and wrong keys are counted per address in Redis, for all workers together; in memory while
+Redis is away. Messages are counted per person and per address, other requests per person, in the
+memory of each worker: a write to a Redis that fsyncs each one would cost a message more than the
+count is worth. Load (503) is another matter: see admission.
+
+The counting in Redis is that of `limits`, the engine of Flask-Limiter; the extension itself would
+count before anybody knows who calls, and tell it in other headers (docs/access.md has the figures).
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
@@ -19,11 +24,12 @@ from limits.strategies import FixedWindowRateLimiter
 
 from app.errors import QuotaExceeded
 from app.settings import Settings
+from app.store.link.brief import brief_pool
 from app.telemetry import Metrics, get_logger
 from app.web.operation import Headers
 
 _WINDOW = 60
-_REDIS_SECONDS = 0.5
+_REDIS_SECONDS = 0.05  # a request waits no longer for being counted
 _BACK_TO_REDIS = 5.0  # seconds in memory after a failure
 
 
@@ -36,10 +42,17 @@ class Counted:
     reset_seconds: int
 
 
+class Counter(Protocol):
+    """Counts hits of a name in a window; with `hits` 0 it only looks."""
+
+    def __call__(self, item: RateLimitItem, who: str, hits: int = 1) -> Counted:
+        """How it is now."""
+
+
 class Quota:
     """So many hits a minute for each name; `name` is the policy's."""
 
-    def __init__(self, name: str, per_minute: int, count: Callable[[RateLimitItem, str], Counted]):
+    def __init__(self, name: str, per_minute: int, count: Counter):
         self._name = name
         self._amount = per_minute
         self._item = RateLimitItemPerMinute(per_minute, namespace=f"kindred:quota:{name}")
@@ -52,6 +65,12 @@ class Quota:
         if not counted.allowed:
             raise Exceeded(headers, retry_after=counted.reset_seconds)
         return headers
+
+    def check(self, who: str) -> None:
+        """Exceeded where no hit is left in this window; counts none."""
+        counted = self._count(self._item, who, 0)
+        if counted.remaining < 1:
+            raise Exceeded(self.headers(counted), retry_after=counted.reset_seconds)
 
     def headers(self, counted: Counted) -> Headers:
         """RateLimit-Policy and RateLimit."""
@@ -83,51 +102,49 @@ class Memory:
         self._windows: dict[tuple[str, str], tuple[int, float]] = {}  # hits, end
         self._swept = clock()
 
-    def __call__(self, item: RateLimitItem, who: str) -> Counted:
-        """Count one."""
+    def __call__(self, item: RateLimitItem, who: str, hits: int = 1) -> Counted:
+        """See Counter."""
         now = self._clock()
         if now - self._swept >= _WINDOW:
             self._swept = now
             self._windows = {k: v for k, v in self._windows.items() if v[1] > now}
         name = (item.namespace, who)
-        hits, end = self._windows.get(name, (0, now))
+        before, end = self._windows.get(name, (0, now))
         if end <= now:
-            hits, end = 0, now + _WINDOW
-        hits += 1
-        self._windows[name] = (hits, end)
-        return Counted(hits <= item.amount, max(0, item.amount - hits), _until(end, now))
+            before, end = 0, now + _WINDOW
+        count = before + hits
+        if hits:
+            self._windows[name] = (count, end)
+        return Counted(count <= item.amount, max(0, item.amount - count), _until(end, now))
 
 
 class Shared:
     """Counts in Redis; in memory for a while after Redis did not answer."""
 
     def __init__(self, url: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic):
-        storage = RedisStorage(
-            url,
-            wrap_exceptions=True,
-            socket_timeout=_REDIS_SECONDS,
-            socket_connect_timeout=_REDIS_SECONDS,
-        )
+        # With redis-py's own pool a command without an answer would be sent, and waited for, anew.
+        pool = brief_pool(url.removeprefix("redis+"), _REDIS_SECONDS)
+        storage = RedisStorage(url, connection_pool=pool, wrap_exceptions=True)
         self._limiter = FixedWindowRateLimiter(storage)
         self._fallback = Memory()
         self._metrics = metrics
         self._clock = clock
         self._away_until = float("-inf")
 
-    def __call__(self, item: RateLimitItem, who: str) -> Counted:
-        """Count one."""
+    def __call__(self, item: RateLimitItem, who: str, hits: int = 1) -> Counted:
+        """See Counter."""
         if self._clock() >= self._away_until:
             try:
-                return _counted(self._limiter, item, who)
+                return _counted(self._limiter, item, who, hits)
             except StorageError:
                 self._away_until = self._clock() + _BACK_TO_REDIS
                 self._metrics.failures.labels("quota").inc()
                 get_logger("web").warning("quota_in_memory")
-        return self._fallback(item, who)
+        return self._fallback(item, who, hits)
 
 
-def _counted(limiter: FixedWindowRateLimiter, item: RateLimitItem, who: str) -> Counted:
-    allowed = limiter.hit(item, who)
+def _counted(limiter: FixedWindowRateLimiter, item: RateLimitItem, who: str, hits: int) -> Counted:
+    allowed = limiter.hit(item, who) if hits else limiter.test(item, who)
     window = limiter.get_window_stats(item, who)
     # `limits` adds what Redis says is left to the wall clock.
     return Counted(allowed, window.remaining, _until(window.reset_time, time.time()))
@@ -141,13 +158,22 @@ def _until(end: float, now: float) -> int:
 class Quotas:
     """The quotas there are."""
 
-    guests: Quota
-    messages: Quota
+    guests: Quota  # new ones, of an address
+    messages: Quota  # of a person
+    addresses: Quota  # messages of an address, whoever writes from there
+    requests: Quota  # all others of a person
+    wrong_keys: Quota  # of an address
+    exports: Quota  # of all that is known of a person, by them
 
 
 def quotas(settings: Settings, url: str, metrics: Metrics) -> Quotas:
-    """The quotas of these settings; `url` is the Redis that counts guests."""
+    """The quotas of these settings; `url` is the Redis that counts guests and wrong keys."""
+    shared, memory = Shared(url, metrics), Memory()
     return Quotas(
-        guests=Quota("guests", settings.guest_limit_per_minute, Shared(url, metrics)),
-        messages=Quota("messages", settings.message_limit_per_minute, Memory()),
+        guests=Quota("guests", settings.guest_limit_per_minute, shared),
+        messages=Quota("messages", settings.message_limit_per_minute, memory),
+        addresses=Quota("address", settings.address_limit_per_minute, memory),
+        requests=Quota("requests", settings.request_limit_per_minute, memory),
+        wrong_keys=Quota("wrong-keys", settings.wrong_key_limit_per_minute, shared),
+        exports=Quota("exports", settings.export_limit_per_minute, memory),
     )

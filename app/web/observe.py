@@ -11,23 +11,10 @@ import structlog
 from flask import Flask, Response, g, request
 
 from app.telemetry import Children, Metrics, get_logger
+from app.web import headers
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
-# Of every response that does not say otherwise itself.
-_DEFAULTS = (
-    *_HEADERS.items(),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Cache-Control", "no-store"),
-)
 
 
 def install(app: Flask, metrics: Metrics) -> None:
@@ -57,10 +44,7 @@ def install(app: Flask, metrics: Metrics) -> None:
 
     def after(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - pairs otherwise
-        for name, value in _DEFAULTS:
-            if name.lower() not in given:
-                response.headers.add(name, value)
+        headers.secure(response, request)
         done = counter(response)
         if response.is_streamed:
             response.call_on_close(done)  # also when the caller hangs up

@@ -14,16 +14,19 @@ from pydantic.json_schema import models_json_schema
 from app.errors import (
     BodyTimeout,
     BodyTooLarge,
+    Forbidden,
     IdempotencyMismatch,
     InFlight,
     InputError,
     KindredError,
     LengthRequired,
     MalformedBody,
+    QuotaExceeded,
     StoreUnavailable,
     Unauthenticated,
     WrongMediaType,
 )
+from app.web.access.browser import COOKIE, CSRF_HEADER
 from app.web.admin_schemas import JudgementIn
 from app.web.auth import Auth
 from app.web.machine_schemas import Problem
@@ -42,12 +45,37 @@ _BODY_PROBLEMS = (
     WrongMediaType,
     InputError,
 )
-_SECURITY: Mapping[Auth, list[dict[str, list[str]]]] = {
-    Auth.PERSON: [{"person": []}],
-    Auth.CHAT: [{"person": []}],
-    Auth.ADMIN: [{"admin": []}],
-    Auth.NONE: [],
+_SCHEMES: Mapping[Auth, tuple[str, ...]] = {
+    Auth.PERSON: ("person",),
+    Auth.CHAT: ("person",),
+    Auth.ADMIN: ("key", "session"),
+    Auth.KEY: ("key",),
+    Auth.SESSION: ("session",),
+    Auth.NONE: (),
 }
+_SECURITY_SCHEMES = {
+    "person": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of this service, or of the identity provider it trusts.",
+    },
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "`prefix.secret`; `Authorization: Bearer` is read as well. Routes name the "
+        "scopes of which one is enough.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": f"Of the admin pages; over https its name begins with `__Secure-`. What "
+        f"changes something also needs the session's token in `{CSRF_HEADER}`.",
+    },
+}
+_LIMITED = (Auth.PERSON, Auth.ADMIN, Auth.KEY, Auth.SESSION)  # requests, or wrong keys
 
 DOCUMENT = Operation(
     summary="This document",
@@ -93,10 +121,7 @@ def document(app: Flask) -> Json:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": _schemas(item[3] for item in routes),
-            "securitySchemes": {
-                "person": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                "admin": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            },
+            "securitySchemes": _SECURITY_SCHEMES,
         },
     }
 
@@ -116,7 +141,7 @@ def _operation(path: str, method: str, name: str, operation: Operation) -> Json:
         "operationId": name.replace(".", "_"),
         "summary": operation.summary,
         "tags": [operation.tag],
-        "security": _SECURITY[operation.auth],
+        "security": _security(operation),
         "responses": _responses(path, method, operation),
     }
     if operation.description:
@@ -137,6 +162,14 @@ def _operation(path: str, method: str, name: str, operation: Operation) -> Json:
         content = {"application/json": {"schema": _ref(operation.body)}}
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    """The alternatives that each suffice; a scope is a role of OpenAPI 3.1."""
+    schemes = _SCHEMES[operation.auth]
+    if not operation.scopes:
+        return [{scheme: []} for scheme in schemes]
+    return [{scheme: [scope.value]} for scheme in schemes for scope in operation.scopes]
 
 
 def _path_parameters(path: str) -> Iterator[Json]:
@@ -198,6 +231,10 @@ def _problems(path: str, method: str, operation: Operation) -> Iterator[type[Kin
     yield KindredError
     if operation.auth is not Auth.NONE:
         yield Unauthenticated
+    if operation.auth in _LIMITED:
+        yield QuotaExceeded
+    if operation.auth in (Auth.ADMIN, Auth.SESSION):
+        yield Forbidden
     if operation.stored:
         yield StoreUnavailable
     if method in ("POST", "PUT"):

@@ -10,8 +10,8 @@ from flask import Response
 from pydantic import BaseModel
 
 from app.errors import KindredError
-from app.web.auth import Auth, Identity
-from app.web.tokens import Caller
+from app.store.access.api_keys import Scope
+from app.web.auth import Auth, Caller, Holder, Identity
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,6 +38,7 @@ class Operation:
     tag: str
     auth: Auth
     answers: Mapping[int, Answer]
+    scopes: tuple[Scope, ...] = ()  # of an API key, one of them; `Auth.ADMIN` alone has them
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     problems: tuple[type[KindredError], ...] = ()
@@ -61,6 +62,13 @@ class Call:
         if self.identity.person is None:
             raise TypeError("this route does not ask for a person")
         return self.identity.person
+
+    @property
+    def holder(self) -> Holder:
+        """Who holds the key; only on routes that ask for a key or a session."""
+        if self.identity.holder is None:
+            raise TypeError("this route does not ask for a key")
+        return self.identity.holder
 
     def body(self, model: type[M]) -> M:
         """The body, as the operation declares it."""

@@ -30,7 +30,7 @@ def _page(summary: str) -> Operation:
 
 
 CHAT = _page("The chat page")
-ADMIN = _page("The admin pages; they ask for the admin key and keep it in the tab")
+ADMIN = _page("The admin pages; they ask for a key and exchange it for a session")
 STATIC = Operation(
     summary="Scripts, styles and pictures of the pages",
     tag="pages",
@@ -62,6 +62,8 @@ def policy(nonce: str) -> str:
             "font-src 'self'",
             "connect-src 'self'",
             "manifest-src 'self'",
+            "require-trusted-types-for 'script'",  # no text becomes markup or code, by any road
+            "trusted-types 'none'",
             "base-uri 'none'",
             "form-action 'self'",
             "frame-ancestors 'none'",

@@ -10,14 +10,16 @@ from flask import Blueprint, Request, Response, request
 from pydantic import BaseModel, ValidationError
 
 from app.errors import FieldError, InputError, NotFound
-from app.telemetry import get_logger
 from app.web import body, idempotency
-from app.web.auth import Authenticator
+from app.web.access.authenticator import Authenticator
+from app.web.access.browser import AdminSessions
+from app.web.access.events import SecurityEvents
+from app.web.access.own_tokens import Tokens
+from app.web.auth import Auth
 from app.web.cursors import Cursors
 from app.web.limits import Quotas
 from app.web.operation import Call, Operation, Result
 from app.web.services import Services
-from app.web.tokens import Tokens
 
 View = Callable[..., Result | Response]
 Guard = Callable[[Request], Mapping[str, str]]  # gives headers; raises QuotaExceeded
@@ -32,6 +34,8 @@ class Edge:
     services: Services
     tokens: Tokens
     authenticator: Authenticator
+    sessions: AdminSessions
+    events: SecurityEvents
     cursors: Cursors
     quotas: Quotas
 
@@ -46,7 +50,13 @@ class Routes:
     def add(
         self, method: str, rule: str, view: View, operation: Operation, guard: Guard | None = None
     ) -> None:
-        """Serve `method rule` by the view; `guard` counts a quota before anything is stored."""
+        """Serve `method rule` by the view; `guard` counts a quota before anything is stored.
+
+        Raises:
+            RuntimeError: an administrators' route names no scope, or another one does.
+        """
+        if (operation.auth is Auth.ADMIN) != bool(operation.scopes):
+            raise RuntimeError(f"{method} {rule}: scopes belong to Auth.ADMIN, and it to them")
 
         def endpoint(**path: str) -> Response:
             headers = guard(request) if guard else {}
@@ -67,7 +77,10 @@ def declared(endpoint: Callable[..., Any]) -> Operation | None:
 
 def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str]) -> Response:
     """Authenticate, read, check, then run the view (once for each idempotency key)."""
-    identity = edge.authenticator.identify(request, operation.auth)
+    identity = edge.authenticator.identify(request, operation.auth, operation.scopes)
+    # Messages have a quota of their own, which knows those that no quota may refuse.
+    counted = operation.auth is Auth.PERSON and identity.person is not None
+    limits = edge.quotas.requests.take(identity.scope) if counted else {}
     query = _query(operation.query) if operation.query else None
     raw = body.read(request, edge.services) if request.method in ("POST", "PUT") else b""
     sent = _body(operation, raw)
@@ -81,15 +94,17 @@ def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str
         except NotFound:
             if identity.person is not None:
                 # Nothing there, or somebody else's: the answer is the same, the log is not silent.
-                log = get_logger("web")
-                log.info("security", kind="not-theirs", user_id=identity.person.user_id, **path)
+                edge.events.note("not-theirs", identity.person.user_id)
             raise
         return result if isinstance(result, Response) else result.response()
 
     if operation.keeps_keys or key is None:
-        return run()
-    print_ = idempotency.fingerprint(request.method, request.full_path, raw)
-    return idempotency.once(edge.services.store, identity.scope, key, print_, run)
+        response = run()
+    else:
+        print_ = idempotency.fingerprint(request.method, request.full_path, raw)
+        response = idempotency.once(edge.services.store, identity.scope, key, print_, run)
+    response.headers.update(limits)
+    return response
 
 
 def _body(operation: Operation, raw: bytes) -> BaseModel | None:

@@ -67,7 +67,7 @@ _RULES = (
     ("app/dialog/", "", "pipeline"),
     ("app/serving/fakes.py", "", "fake engine"),
     ("/jwt/", "", "token"),
-    ("app/web/tokens.py", "", "token"),
+    ("app/web/access/", "", "token"),
     ("app/web/limits.py", "", "quota"),
     ("/limits/", "", "quota"),
     ("/structlog/", "", "log line"),

@@ -57,9 +57,7 @@ class Sessions:
         if not _SHAPE.fullmatch(session_id):
             return None
         arguments = [self._core.clock(), IDLE_SECONDS, _TOUCH_SECONDS]
-        found = self._core.client.run(
-            "session_use", [keys.session(_digest(session_id))], arguments
-        )
+        found = self._core.client.run("session_use", [keys.session(_digest(session_id))], arguments)
         if not found:
             return None
         key, proof, end = found

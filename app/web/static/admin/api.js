@@ -1,22 +1,48 @@
-// The administrator's calls, with the key of this tab.
+// The administrator's calls. The key is exchanged for a session at the door: its cookie is out of
+// reach for scripts, and its token, which calls that change something must send, is kept here alone.
 
 import { call, query } from "../lib/http.js";
-import { tabOnly } from "../lib/storage.js";
 
-const KEY = "admin-key";
-let memory = ""; // where the browser keeps nothing
+const PATH = "/admin/v1/";
+const NOBODY = { signed_in: false, scopes: [] };
+let session = NOBODY;
 
-/** The key, or "". */
-export const key = () => tabOnly.get(KEY) ?? memory;
+/** {signed_in, name, scopes}. */
+export const current = () => session;
 
-export function setKey(value) {
-  memory = value;
-  if (value) tabOnly.set(KEY, value);
-  else tabOnly.remove(KEY);
+/** Ask whether this browser is logged in. */
+export async function resume() {
+  session = await call("GET", `${PATH}session`);
+  return session;
 }
 
-function asAdmin(method, path, body) {
-  return call(method, `/admin/v1/${path}`, { headers: { "X-API-Key": key() }, body });
+/** Exchange a key for a session. */
+export async function enter(key) {
+  session = await call("POST", `${PATH}session`, { headers: { "X-API-Key": key } });
+}
+
+/** End the session. */
+export async function leave() {
+  await asAdmin("DELETE", "session");
+  forget();
+}
+
+/** The server knows the session no longer. */
+export function forget() {
+  session = NOBODY;
+}
+
+const send = (method, path, body) =>
+  call(method, PATH + path, { headers: { "X-CSRF-Token": session.csrf_token ?? "" }, body });
+
+async function asAdmin(method, path, body) {
+  try {
+    return await send(method, path, body);
+  } catch (error) {
+    if (error.kind !== "forgery-refused") throw error;
+    await resume(); // another tab logged in anew, and the token is of the session before
+    return send(method, path, body);
+  }
 }
 
 const flag = (name) => `flags/${encodeURIComponent(name)}`;

@@ -7,6 +7,7 @@ export class ApiError extends Error {
   constructor(status, problem, retryAfter) {
     super(problem.detail || problem.title || `The server answered ${status}.`);
     this.status = status;
+    this.kind = String(problem.type ?? "").split(":").pop(); // the last word of its URN
     this.errors = Array.isArray(problem.errors) ? problem.errors : [];
     this.retryAfter = retryAfter; // seconds, or null
   }

@@ -36,5 +36,3 @@ function guarded(storage) {
 
 /** Kept until it is removed, shared by all tabs. */
 export const kept = guarded(() => localStorage);
-/** Kept as long as the tab. */
-export const tabOnly = guarded(() => sessionStorage);

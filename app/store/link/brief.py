@@ -1,0 +1,24 @@
+"""Connections for a library that brings its own commands: short waits, and nothing sent twice."""
+
+from __future__ import annotations
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.store.link.connections import Connections
+
+_MOST = 16
+
+
+def brief_pool(url: str, seconds: float) -> redis.ConnectionPool:
+    """A pool whose connecting, lending and answers may each take so long (RedisError beyond)."""
+    return Connections.from_url(
+        url,
+        max_connections=_MOST,
+        wait_seconds=seconds,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )

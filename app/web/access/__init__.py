@@ -1,0 +1,1 @@
+"""How callers are checked: people's tokens, API keys, administrators' sessions."""
