@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, replace
 
 from app.dialog import policy, screen
-from app.dialog.lines import CRISIS
+from app.dialog.care import protocol, tally
 from app.dialog.personalize import taste_of
 from app.dialog.pipeline import ChatRequest, Pipeline
+from app.dialog.screen.toxicity import Toxicity
 from app.domain import (
     Candidate,
     Impression,
@@ -45,12 +46,18 @@ class Companion:
     """The dialog room's door."""
 
     def __init__(
-        self, store: Store, engine: AnyEngine, settings: Settings, metrics: Metrics
+        self,
+        store: Store,
+        engine: AnyEngine,
+        settings: Settings,
+        metrics: Metrics,
+        toxicity: Toxicity | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
         self._metrics = metrics
-        self._pipeline = Pipeline(store, engine, settings, metrics)
+        self._toxicity = toxicity
+        self._pipeline = Pipeline(store, engine, settings, metrics, toxicity)
 
     def reply(self, request: ChatRequest) -> Reply:
         """Answer a message. A crisis is never turned away; anything else may be, under load.
@@ -149,15 +156,19 @@ class Companion:
             self._metrics.failures.labels("crisis_unsaved").inc()
         now = time.time()
         unsaved = request.conversation_id or ids.near(ids.CONVERSATION, request.user_id, now)
-        return Reply(
+        reading = request.reading
+        answer = protocol.care(reading.danger, (), request.region, minor=reading.minor)
+        reply = Reply(
             reply_id=ids.near(ids.REPLY, request.user_id, now),
             conversation_id=unsaved,
-            text=CRISIS,
+            text=answer.text,
             source=Source.SAFETY,
             degraded=True,
             variants={},
             created_at=now,
         )
+        self._store.tallies.count(*tally.events(reply, answer))  # sent once the store is back
+        return reply
 
     def _screened_now(self, user_id: str, parent: Impression) -> tuple[tuple[Candidate, ...], bool]:
         """The slate's candidates as this moment sees them, and whether it is one of a crisis."""
@@ -165,7 +176,13 @@ class Companion:
             user_id, parent.reply.conversation_id, None, _LATEST
         )
         said = [v.turn.text for v in page.items if v.turn.speaker is Speaker.KINDRED]
-        moment = screen.Moment.of(parent.context[-1], said, crisis=conversation.crisis)
+        moment = screen.Moment.of(
+            parent.context[-1],
+            said,
+            crisis=conversation.crisis,
+            minor=self._store.contexts.is_minor(user_id),
+            toxicity=self._toxicity,
+        )
         return screen.screen(parent.slate.candidates, moment), conversation.crisis
 
     def _taste(self, impression: Impression, reaction: ReactionKind) -> Taste | None:

@@ -10,11 +10,22 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from app.dialog import candidates, policy, rank, safety, screen
+from app.dialog.care import notices, protocol, tally, texts
 from app.dialog.deadlines import Deadlines
 from app.dialog.features import Features, assign
 from app.dialog.lines import fallback
 from app.dialog.memory import facts
-from app.domain import FactChange, Impression, Reply, Slate, Source, Speaker, UserContext
+from app.dialog.screen.toxicity import Toxicity
+from app.domain import (
+    FactChange,
+    Impression,
+    Notice,
+    Reply,
+    Slate,
+    Source,
+    Speaker,
+    UserContext,
+)
 from app.errors import StoreUnavailable
 from app.serving.contract import AnyEngine
 from app.serving.versions import Held
@@ -31,6 +42,7 @@ _SEED_BITS = 53  # survives JSON readers whose numbers are doubles
 class ChatRequest:
     """One message of a person, as it came in (its text normalised).
 
+    `region` is the country that the client names ("" for none; `care.regions`): where help is.
     `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
     is the hash of its body. `attended` is entered while the models are waited for, and ends that
     wait where the person has left; what they sent is saved by then.
@@ -42,6 +54,7 @@ class ChatRequest:
     conversation_id: str | None = None
     keys: tuple[str, ...] = ()
     fingerprint: str = ""
+    region: str = ""
     attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
 
     @cached_property
@@ -54,12 +67,18 @@ class Pipeline:
     """Store, engine and settings bound together; one instance a process."""
 
     def __init__(
-        self, store: Store, engine: AnyEngine, settings: Settings, metrics: Metrics
+        self,
+        store: Store,
+        engine: AnyEngine,
+        settings: Settings,
+        metrics: Metrics,
+        toxicity: Toxicity | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
         self._settings = settings
         self._metrics = metrics
+        self._toxicity = toxicity
 
     def reply(self, request: ChatRequest) -> Reply:
         """Answer a message; a request that was answered before gets that answer again.
@@ -79,6 +98,7 @@ class Pipeline:
                     keys=request.keys,
                     fingerprint=request.fingerprint,
                     crisis=request.reading.crisis,
+                    minor=request.reading.minor,
                 )
             )
         if begun.stored is not None:
@@ -96,19 +116,27 @@ class Pipeline:
     def _answer(
         self, context: UserContext, request: ChatRequest, timer: StageTimer, deadlines: Deadlines
     ) -> Reply:
-        alarm = request.reading.alarm(in_crisis=context.crisis)
-        crisis = context.crisis or (alarm is not None and alarm.crisis)
+        answer = protocol.answer(
+            request.reading,
+            request.message,
+            protocol.said_in(context),
+            request.region,
+            minor=context.minor,
+        )
+        in_crisis = answer is not None and answer.crisis
+        crisis = context.crisis or in_crisis
         features = assign(self._store.flags.current(), context.user_id, crisis=crisis)
-        change = self._learn(context, features, alarm)
+        change = self._learn(context, features, answer)
         context = facts.applied(context, change)
-        if alarm is not None:
-            slate, text, source = self._empty_slate(features), alarm.text, Source.SAFETY
+        beside = self._beside(context, request.region, crisis=in_crisis)
+        if answer is not None:
+            slate, text, source = self._empty_slate(features), answer.text, Source.SAFETY
         else:
             with request.attended(), self._engine.holding(features.models) as held:
                 slate, text, source = self._choose(
                     context, features, held, timer, deadlines, crisis
                 )
-        impression = self._impression(context, features, slate, text, source)
+        impression = self._impression(context, features, slate, text, source, beside)
         with timer.stage("finish"):
             reply = self._store.contexts.finish(
                 FinishRequest(
@@ -121,14 +149,31 @@ class Pipeline:
                 )
             )
         self._count(reply, slate)
+        if reply is impression.reply:  # else another attempt's, which counted its own
+            self._tally(reply, answer)
         return reply
 
+    def _beside(self, context: UserContext, region: str, *, crisis: bool) -> tuple[Notice, ...]:
+        """The notices beside the reply to this message."""
+        return notices.due(
+            context,
+            now=context.message.created_at,
+            every=self._settings.notice_hours * 3_600,
+            crisis=crisis,
+            region=region,
+        )
+
+    def _tally(self, reply: Reply, answer: protocol.Answer | None) -> None:
+        """Count for the yearly report: a referral is sent at once, the rest once a second."""
+        self._store.tallies.count(*tally.events(reply, answer))
+        self._store.tallies.flush(hasty=answer is not None and answer.crisis)
+
     def _learn(
-        self, context: UserContext, features: Features, alarm: safety.Alarm | None
+        self, context: UserContext, features: Features, answer: protocol.Answer | None
     ) -> FactChange:
         """What the message tells of the person; what they ask to forget is forgotten always."""
         change = facts.learn(context.message, context.facts)
-        if alarm is not None or not features.facts:
+        if answer is not None or not features.facts:
             return FactChange(forgotten=change.forgotten)
         return change
 
@@ -196,6 +241,8 @@ class Pipeline:
             context.recent_replies,
             crisis=crisis,
             logprob_min=self._settings.logprob_min,
+            minor=context.minor,
+            toxicity=self._toxicity,
         )
 
     def _empty_slate(self, features: Features) -> Slate:
@@ -204,11 +251,17 @@ class Pipeline:
             chosen=None,
             seed=0,
             variants=features.shown(()),
-            versions=dict(self._engine.versions),
+            versions={**self._engine.versions, "crisis": texts.CRISIS_VERSION},
         )
 
     def _impression(
-        self, context: UserContext, features: Features, slate: Slate, text: str, source: Source
+        self,
+        context: UserContext,
+        features: Features,
+        slate: Slate,
+        text: str,
+        source: Source,
+        beside: tuple[Notice, ...],
     ) -> Impression:
         now = time.time()
         reply = Reply(
@@ -219,6 +272,7 @@ class Pipeline:
             degraded=bool(slate.late) or source is Source.FALLBACK,
             variants=slate.variants,
             created_at=now,
+            notices=beside,
         )
         return Impression(
             reply=reply,

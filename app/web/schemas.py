@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.domain import Conversation, Fact, Feeling, ReactionKind, Reply, Source, Speaker
+from app.domain import Conversation, Fact, Feeling, NoticeKind, ReactionKind, Reply, Source, Speaker
 from app.store.contexts import TurnView
 
 _REPLY_ID = "r1a01jcm2k8e4t5v6w7x8y9z0a1b2c"
@@ -66,6 +66,19 @@ class ChatIn(BaseModel):
         pattern=r"^[!-~]{1,128}$",
         description="Made by the client; the same one again gets the same reply.",
     )
+    locale: str | None = Field(
+        None,
+        max_length=64,
+        description="BCP 47, such as `en-GB`: its country decides which help is named in a crisis. "
+        "Without it `Accept-Language` counts; what is not understood is ignored.",
+    )
+
+
+class NoticeOut(BaseModel):
+    """A quiet line to show beside a reply."""
+
+    kind: NoticeKind
+    text: str
 
 
 class ReplyOut(BaseModel):
@@ -79,6 +92,7 @@ class ReplyOut(BaseModel):
         degraded=False,
         variants={"generator": "on"},
         created_at=_WHEN,
+        notices=[{"kind": "ai_disclosure", "text": "Kindred is an AI, not a person."}],
     )
     reply_id: str
     conversation_id: str
@@ -87,6 +101,9 @@ class ReplyOut(BaseModel):
     degraded: bool = Field(description="A part of the pipeline was late or away.")
     variants: dict[str, str] = Field(description="Flag to variant, as they were for this reply.")
     created_at: Timestamp
+    notices: list[NoticeOut] = Field(
+        description="To be shown beside the reply: what Kindred is, a break, where help is."
+    )
 
     @classmethod
     def of(cls, reply: Reply) -> Self:
@@ -99,6 +116,7 @@ class ReplyOut(BaseModel):
             degraded=reply.degraded,
             variants=dict(reply.variants),
             created_at=timestamp(reply.created_at),
+            notices=[NoticeOut(kind=n.kind, text=n.text) for n in reply.notices],
         )
 
 

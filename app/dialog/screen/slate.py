@@ -1,6 +1,7 @@
-"""The output screen: reasons for which a candidate may not be shown.
+"""The candidates of one moment: the reasons for which each may not be shown.
 
-Generated text is judged by every rule; the reviewed bank by those that depend on the moment.
+Generated text is judged by every rule and by the toxicity head; the reviewed bank by the reasons
+that depend on the moment (the rules themselves it has passed before: a test reads the whole bank).
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from app.dialog import wording
 from app.dialog.likeness import Likenesses, plain
 from app.dialog.safety import is_crisis
+from app.dialog.screen import rules
+from app.dialog.screen.toxicity import Toxicity
 from app.domain import Candidate, Source
 
 # Of harmless generated lines one in a hundred is above 0.94: the head knows one source of
@@ -27,15 +29,19 @@ _WORDS_MIN = 2
 
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*\s*$")
 _JOKING = frozenset({"kind:joke", "feeling:playful"})
+_FOR_ADULTS = frozenset({"topic:sexual"})
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What the screen must know of the moment: the message, what was said lately, a crisis."""
+    """What the screen must know of the moment: what was said, a crisis, a minor, and how strict
+    to be with generated text."""
 
     lines: tuple[str, ...]  # plain: the message, then Kindred's last lines
     crisis: bool
     logprob_min: float = float("-inf")  # of generated text, nats a token
+    minor: bool = False
+    toxicity: Toxicity | None = None  # None: the words alone
 
     @classmethod
     def of(
@@ -45,9 +51,22 @@ class Moment:
         *,
         crisis: bool,
         logprob_min: float = float("-inf"),
+        minor: bool = False,
+        toxicity: Toxicity | None = None,
     ) -> Moment:
         """Prepare the texts once for all candidates."""
-        return cls((plain(message), *map(plain, recent_replies)), crisis, logprob_min)
+        lines = (plain(message), *map(plain, recent_replies))
+        return cls(lines, crisis, logprob_min, minor, toxicity)
+
+
+def judge(text: str, toxicity: Toxicity | None = None) -> tuple[str, ...]:
+    """The reasons that one generated text has by itself, whatever the moment."""
+    reasons = list(rules.reasons(text))
+    if is_crisis(text):
+        reasons.append("harm")
+    if toxicity is not None and toxicity.finds(text):
+        reasons.append("toxic")
+    return tuple(dict.fromkeys(reasons))
 
 
 def screen(candidates: Iterable[Candidate], moment: Moment) -> tuple[Candidate, ...]:
@@ -95,13 +114,17 @@ def _reasons(candidate: Candidate, line: str, moment: Moment) -> Iterable[str]:
     """The reasons that a candidate has by itself; `line` is its plain text."""
     generated = candidate.source is not Source.RETRIEVAL
     if generated or candidate.origin.get("memory"):  # what people tell is nobody's reviewed text
-        yield from wording.reasons(candidate.text)
-        if is_crisis(candidate.text):
-            yield "harm"
+        yield from judge(candidate.text, moment.toxicity)
     if generated:
         yield from _of_generated(candidate, line.split(), moment)
     if moment.crisis and (generated or not _JOKING.isdisjoint(candidate.tags)):
         yield "crisis"
+    if moment.minor and not _for_minors(candidate):
+        yield "minor"
+
+
+def _for_minors(candidate: Candidate) -> bool:
+    return _FOR_ADULTS.isdisjoint(candidate.tags) and not rules.for_adults(candidate.text)
 
 
 def _of_generated(candidate: Candidate, words: list[str], moment: Moment) -> Iterable[str]:
