@@ -8,7 +8,9 @@ come from the command line (`--bind`, `--workers`) or from KINDRED_BIND and KIND
 from __future__ import annotations
 
 import _thread
+import faulthandler
 import os
+import signal
 import time
 from typing import Any
 
@@ -39,6 +41,7 @@ loglevel = "warning"
 
 _BOOT_SECONDS = 900.0  # loading and a first index on a slow machine
 _HEARTBEAT_SECONDS = 1.0
+_ENDING_SECONDS = 10.0  # beyond the last deadline, for a worker whose model hangs
 _booting: dict[int, bool] = {}
 
 
@@ -75,13 +78,45 @@ def _beat_while_booting(worker: Any, sleep: Any, clock: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """The app is loaded: from now on the hub itself is the heartbeat."""
     _booting.pop(worker.pid, None)
+    kindred = _kindred_of(worker)
+    if kindred is not None:
+        _drain_when_ended(worker, kindred)
+        kindred.when_hung(lambda model: _replace(worker, kindred, model))
+
+
+def _kindred_of(worker: Any) -> Any:
+    """What the app of a worker owns; None where it is not loaded."""
+    return getattr(getattr(worker, "wsgi", None), "extensions", {}).get("kindred")
+
+
+def _drain_when_ended(worker: Any, kindred: Any) -> None:
+    """At SIGTERM the worker is not ready at once; gunicorn itself notices within a second."""
+
+    def handle_exit(number: int, frame: Any) -> None:
+        kindred.drain()
+        worker.handle_exit(number, frame)
+
+    signal.signal(signal.SIGTERM, handle_exit)
+    signal.siginterrupt(signal.SIGTERM, False)
+
+
+def _replace(worker: Any, kindred: Any, model: str) -> None:
+    """A model hangs: let the deadlines answer, then end; the master starts another worker.
+
+    The order to end may not be carried out, since the native thread is never done. So a thread of
+    the C library, which needs neither the interpreter nor the hub, ends the process in any case,
+    and says where every thread was.
+    """
+    worker.log.error("Worker %s is replaced: the %s hangs", worker.pid, model)
+    seconds = kindred.settings.chat_deadline_ms / 1000 + _ENDING_SECONDS
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """In the worker, when it ends: answer who still waits, end the models and connections."""
     _booting.pop(worker.pid, None)
-    app = getattr(worker, "wsgi", None)
-    kindred = getattr(app, "extensions", {}).get("kindred")
+    kindred = _kindred_of(worker)
     if kindred is not None:
         kindred.close()
 

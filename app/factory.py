@@ -57,6 +57,14 @@ class Kindred:
         self.companion = Companion(self.store, self.engine, settings, self.metrics)
         self._open = True
 
+    def drain(self) -> None:
+        """Say that no more requests should come; a signal handler may call it."""
+        self.engine.drain()
+
+    def when_hung(self, act: Callable[[str], None]) -> None:
+        """Call `act` with the model's name where one hangs: the process must be replaced."""
+        self.engine.when_hung(act)
+
     def close(self) -> None:
         """End the models and the connections."""
         if self._open:

@@ -82,5 +82,11 @@ class AnyEngine(Protocol):
     def health(self) -> Health:
         """Whether requests should be sent here, and what was checked."""
 
+    def drain(self) -> None:
+        """Not ready from now on; who comes all the same is answered. Safe in a signal handler."""
+
+    def when_hung(self, act: Callable[[str], None]) -> None:
+        """Call `act` with a model's name when its native thread hangs."""
+
     def close(self) -> None:
         """End everything; may be called twice."""

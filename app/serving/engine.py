@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.errors import KindredError, Overloaded, StartupError
 from app.serving.batcher import BatchReport
 from app.serving.control import ENCODER, GENERATOR, RERANKER, LoadController, limits_of
 from app.serving.gain import load_gain
+from app.serving.hang_watch import HangWatch
 from app.serving.health import Canaries, Health, HubMonitor
 from app.serving.lanes import BUDGETS, Lanes
 from app.serving.load import Plan
@@ -32,7 +33,7 @@ from app.serving.questions import Questions
 from app.serving.swap import Named, StandIns, Swap
 from app.serving.versions import Fleet, Held, Versions
 from app.settings import Settings
-from app.telemetry import Metrics
+from app.telemetry import Metrics, get_logger
 from models.contracts import GeneratorModel, RerankerModel
 from models.generator import Generation
 from models.reranker import RerankResult
@@ -43,6 +44,11 @@ __all__ = ["Engine", "Generation", "Health", "Hit", "Pending", "Plan", "RerankRe
 
 _WARM_SECONDS = 120.0
 _WARM_ROUNDS = 3
+_REPLACED_SECONDS = 10.0  # until another worker answers, where this one's model hangs
+
+# What an engine is in, one after the other. Draining, it answers those who were accepted; the
+# others are sent away.
+LOADING, SERVING, DRAINING, HUNG, CLOSED = "loading", "serving", "draining", "hung", "closed"
 
 
 class Engine(Questions):
@@ -74,8 +80,11 @@ class Engine(Questions):
             peers=peers_of(settings),
         )
         self._last_batch: dict[str, float] = {}
-        self._state = "loading"  # then "serving", "draining"
-        self._closed = False
+        self._state = LOADING
+        self._hung: str | None = None
+        self._when_hung: Callable[[str], None] = lambda model: None
+        self._watch: HangWatch | None = None
+        self._log = get_logger("serving.engine")
         self._lanes = Lanes(
             models.encoder,
             metrics,
@@ -146,12 +155,14 @@ class Engine(Questions):
 
         `background`: nobody waits for it, so it is refused first.
         """
-        if self._state != "serving":
+        if self._state == HUNG:
+            raise Overloaded("A model hangs", retry_after=_REPLACED_SECONDS)
+        if self._state != SERVING and (background or self._state != DRAINING):
             raise Overloaded("Not serving", retry_after=1.0)
         return self._control.admission(background=background)
 
     def health(self) -> Health:
-        """Ready if every model answers a canary; not while loading or draining."""
+        """Ready if every model answers a canary; not while loading, draining or hung."""
         detail: dict[str, object] = {
             "state": self._state,
             "in_flight": self._control.in_flight,
@@ -162,7 +173,9 @@ class Engine(Questions):
         }
         if self._swap is not None and self._swap.loading is not None:
             detail["loading"] = self._swap.loading
-        if self._state != "serving":
+        if self._hung is not None:
+            detail["hung"] = self._hung
+        if self._state != SERVING:
             return Health(False, detail)
         asked = self._canaries.ask()
         return Health(asked.ready, {**detail, **asked.detail})
@@ -184,23 +197,37 @@ class Engine(Questions):
             cause = error.__cause__ or error
             raise StartupError(f"a model fails on its first batch: {cause}") from error
         self._control.settle()
-        self._state = "serving"
+        self._state = SERVING
+        self._watch = HangWatch(
+            self._lanes.backlogs(), self._settings.hang_seconds, self._found_hung
+        )
 
     def drain(self) -> None:
-        """Refuse new requests; those in progress go on."""
-        self._state = "draining"
+        """Not ready from now on; who comes all the same is answered. Safe in a signal handler."""
+        if self._state == SERVING:
+            self._state = DRAINING
+
+    def when_hung(self, act: Callable[[str], None]) -> None:
+        """Call `act` with a model's name when its native thread hangs; at once if it does.
+
+        By then this engine is not ready, and refuses. Only the end of the process frees it.
+        """
+        self._when_hung = act
+        if self._hung is not None:
+            act(self._hung)
 
     def close(self) -> None:
         """End everything, answering all who wait; may be called twice."""
-        if self._closed:
+        if self._state == CLOSED:
             return
-        self._state = "draining"
-        self._closed = True
+        self._state = CLOSED
         if self._swap is not None:
             self._swap.close()
         self._lanes.close()
         self._control.close()
         self._monitor.close()
+        if self._watch is not None:
+            self._watch.close()
 
     def _load(self, kind: str, version: str) -> RerankerModel | GeneratorModel:
         installed = self._fleet.kinds[kind].installed
@@ -208,6 +235,14 @@ class Engine(Questions):
 
     def _check(self, kind: str, version: str) -> None:
         folder_of(self._settings, kind, version, self._fleet.kinds[kind].installed)
+
+    def _found_hung(self, model: str) -> None:
+        if self._state == CLOSED:
+            return
+        self._hung, self._state = model, HUNG
+        self._metrics.failures.labels(f"hung_{model}").inc()
+        self._log.error("model_hangs", model=model, seconds=self._settings.hang_seconds)
+        self._when_hung(model)
 
     def _observe(self, report: BatchReport) -> None:
         asked = {ENCODER: self._lanes.vectors.asked, RERANKER: self._lanes.scores.asked}

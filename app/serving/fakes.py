@@ -81,6 +81,7 @@ class FakeEngine:
         self._plan = Plan(candidates, new_tokens)
         self._in_flight_max = in_flight_max
         self._in_flight = 0
+        self._draining = False
         self._bank = tuple(line(number) for number in range(_BANK))
         self._generated = tuple(
             Generation(line(_BANK + number), 24, -1.2, True) for number in range(_GENERATED)
@@ -152,8 +153,16 @@ class FakeEngine:
             self._in_flight -= 1
 
     def health(self) -> Health:
-        """Always ready."""
-        return Health(True, {"state": "serving", "in_flight": self._in_flight})
+        """Ready until it drains."""
+        state = "draining" if self._draining else "serving"
+        return Health(not self._draining, {"state": state, "in_flight": self._in_flight})
+
+    def drain(self) -> None:
+        """Not ready from now on."""
+        self._draining = True
+
+    def when_hung(self, act: Callable[[str], None]) -> None:
+        """Nothing can hang here."""
 
     def close(self) -> None:
         """Nothing to end."""

@@ -44,6 +44,12 @@ engine = Engine.open(settings, Metrics())
 
 
 class Kindred:
+    def drain(self):
+        engine.drain()
+
+    def when_hung(self, act):
+        engine.when_hung(act)
+
     def close(self):
         engine.close()
         (here / f"closed.{os.getpid()}").write_text("closed")
