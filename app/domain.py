@@ -271,6 +271,19 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedModel:
+    """A registered model that learned from a person's reactions; not `certain`: it may have.
+
+    `state`: candidate, serving or retired; unknown where the history cannot be read.
+    """
+
+    kind: str
+    version: str
+    state: str
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page of a listing and the cursor of the next one (None at the end)."""
 

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     keystore_url: str = ""  # empty: sqlite in var/keys; or another Redis: redis://…
     partitions: int = Field(default=64, ge=1, le=256)
     redis_timeout_ms: Milliseconds = 2_000
+    redis_replicas: int = Field(default=0, ge=0, le=8)  # that must have what is acknowledged
+    redis_replica_ms: Milliseconds = 200  # how long they are waited for
     redis_trusted: bool = False  # accept a managed Redis that does not show its configuration
 
     # What is kept
@@ -34,8 +36,17 @@ class Settings(BaseSettings):
     conversations_max: int = Field(default=200, ge=1, le=10_000)
     facts_max: int = Field(default=100, ge=0, le=1_000)
     tastes_max: int = Field(default=32, ge=0, le=256)
-    retention_days: float = Field(default=90.0, gt=0, le=3_650)
+    retention_days: float = Field(default=90.0, gt=0, le=3_650)  # of conversations and memories
+    reaction_days: float | None = Field(default=None, gt=0)  # of replies shown and reactions to them
+    export_days: float | None = Field(default=None, gt=0)  # of days in var/dataset
+    opened_days: float = Field(default=7.0, gt=0, le=365)  # of files with people's texts in clear
+    reject_days: float = Field(default=30.0, gt=0, le=3_650)  # of what an import refused
+    log_days: float = Field(default=30.0, gt=0, le=3_650)
+    backup_days: float = Field(default=30.0, gt=0, le=365)  # of copies of the data
+    key_backup_days: float = Field(default=7.0, gt=0, le=365)  # of copies of the keys: short-lived
     idempotency_hours: float = Field(default=24.0, ge=24.0, le=720)
+    spool_mb: int = Field(default=16, ge=1, le=1_024)  # of one worker, while Redis is away
+    spool_entries: int = Field(default=100_000, ge=1, le=1_000_000)
     events_max: int = Field(default=100_000, ge=1_000)  # entries of one partition's stream
 
     # Models
@@ -73,11 +84,13 @@ class Settings(BaseSettings):
     gather_deadline_ms: Milliseconds = 450
     rank_deadline_ms: Milliseconds = 200
     finish_deadline_ms: Milliseconds = 50
+    reaction_deadline_ms: Milliseconds = 500  # then the spool takes it
     latency_objective_ms: Milliseconds | None = None  # of 95 % of replies; none: chat_deadline_ms
     retrieval_k: int = Field(default=10, ge=1, le=100)
     candidates_max: int = Field(default=10, ge=0, le=32)
     candidates_pinned: int | None = Field(default=None, ge=0, le=32)
     exploration: float = Field(default=0.05, ge=0, le=0.5)
+    notice_hours: float = Field(default=3.0, gt=0, le=3)  # of talk between break reminders
     in_flight_max: int = Field(default=256, ge=1, le=10_000)  # requests of one worker
     hang_seconds: float = Field(default=20.0, ge=0.5, le=600)  # of a batch: the worker is replaced
 
@@ -87,6 +100,7 @@ class Settings(BaseSettings):
     message_limit_per_minute: int = Field(default=1_200, ge=1, le=100_000)  # of one person
     address_limit_per_minute: int = Field(default=6_000, ge=1, le=1_000_000)  # messages of one
     request_limit_per_minute: int = Field(default=3_000, ge=1, le=100_000)  # others, of one person
+    export_limit_per_minute: int = Field(default=3, ge=1, le=1_000)  # of one person
     wrong_key_limit_per_minute: int = Field(default=10, ge=1, le=1_000)  # API keys, of one address
     token_hours: float = Field(default=24.0 * 30, gt=0, le=24 * 366)
     metrics_open: bool = True  # false: /metrics asks for a key with the scope operate
@@ -115,6 +129,16 @@ class Settings(BaseSettings):
     def reranker_path(self) -> str:
         """Where the reranker is: a folder or a hub id."""
         return self.reranker or str(self.artifacts_dir / "reranker")
+
+    @property
+    def kept_reaction_days(self) -> float:
+        """Days that replies shown and reactions are kept: no longer than the key that opens them."""
+        return min(self.reaction_days or self.retention_days, self.retention_days)
+
+    @property
+    def kept_export_days(self) -> float:
+        """Days that exported rows are kept: no longer than the key that opens them."""
+        return min(self.export_days or self.retention_days, self.retention_days)
 
     @property
     def retention_seconds(self) -> int:

@@ -4,7 +4,10 @@ A model folder holds `manifest.json` beside its weights, tokenizer and configura
 
     {"format": 1, "name": ..., "kind": ..., "version": ..., "created": ..., "command": ...,
      "data": [{"name": ..., "licence": ..., "url"?: ...}], "metrics": {...},
-     "files": {"model.safetensors": "<sha256>", ...}, "base"?: {...}}
+     "files": {"model.safetensors": "<sha256>", ...}, "base"?: {...}, "people"?: [{...}]}
+
+`people` holds a filter of whom it learned from, and those of the models that it was made of
+(`people_filter`).
 
 `version` is derived from the hashes of the files alone, so that the same weights have the same
 version wherever they were built. Weights are safetensors only: a pickle runs code when it is
@@ -23,11 +26,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from models.people_filter import filter_of
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -78,11 +83,13 @@ class Manifest:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     base: Mapping[str, Any] | None = None
+    people: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As it is written to `manifest.json`."""
         document: dict[str, Any] = {"format": MANIFEST_FORMAT, **asdict(self)}
         document["data"] = [_without_none(asdict(source)) for source in self.data]
+        document["people"] = list(self.people) or None
         return _without_none(document)
 
 
@@ -132,8 +139,15 @@ def write_manifest(
     data: Sequence[DataSource] = (),
     metrics: Mapping[str, Any] | None = None,
     base: Mapping[str, Any] | None = None,
+    people: Iterable[str] = (),
+    made_of: Sequence[Manifest] = (),
 ) -> Manifest:
     """Hash every file of `folder` and write its manifest, atomically.
+
+    Args:
+        people: keyed hashes of the people that it learned from (`Example.rater`); only a filter of
+            them is kept.
+        made_of: the models that it was made of, whose people it knows too.
 
     Raises UnsafeFileError if the folder holds a pickle, ManifestError if it holds nothing.
     """
@@ -150,10 +164,17 @@ def write_manifest(
         metrics=dict(metrics or {}),
         files=files,
         base=base,
+        people=_known(people, made_of),
     )
     text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False, sort_keys=False)
     write_atomically(folder / MANIFEST_NAME, text + "\n")
     return manifest
+
+
+def _known(people: Iterable[str], made_of: Sequence[Manifest]) -> tuple[Mapping[str, Any], ...]:
+    own = filter_of(people)
+    before = [known for manifest in made_of for known in manifest.people]
+    return tuple(before if own is None else [*before, own])
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -187,6 +208,7 @@ def _parse(document: Any, path: Path) -> Manifest:
             metrics=dict(document.get("metrics", {})),
             files=dict(files),
             base=document.get("base"),
+            people=tuple(dict(known) for known in document.get("people", [])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"{path}: incomplete: {error}") from error

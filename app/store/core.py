@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.errors import Unauthenticated
 from app.settings import Settings
 from app.store.codec import Cipher
 from app.store.keystore import KeyRing
 from app.store.link.client import RedisClient
+from app.store.refused import Refused
 from app.telemetry import Metrics
 
 LEASE_SECONDS = 30.0  # how long an unfinished request keeps its idempotency keys
@@ -26,11 +27,17 @@ class Core:
     settings: Settings
     metrics: Metrics
     clock: Callable[[], float]
+    refused: Refused = field(default_factory=Refused)
 
     @property
     def ttl(self) -> int:
         """Seconds that texts are kept after the last write."""
         return max(1, self.settings.retention_seconds)
+
+    @property
+    def reaction_ttl(self) -> int:
+        """Seconds that impressions, reactions, tastes and their events are kept."""
+        return max(1, int(self.settings.kept_reaction_days * 86_400))
 
     @property
     def person_ttl(self) -> int:

@@ -69,7 +69,7 @@ class Impressions:
 
 
 def show(core: Core, cipher: Cipher, impression: Impression) -> tuple[list[str], list[Argument]]:
-    """The first 8 KEYS and 18 ARGV of the scripts that show a reply."""
+    """The first 8 KEYS and 19 ARGV of the scripts that show a reply."""
     reply, settings = impression.reply, core.settings
     keys = PersonKeys(impression.user_id)
     ids.require(ids.REPLY, reply.reply_id, impression.user_id)
@@ -104,6 +104,7 @@ def show(core: Core, cipher: Cipher, impression: Impression) -> tuple[list[str],
         settings.events_max,
         RECENT_MAX,
         impression.alternative_of or "",
+        core.reaction_ttl,
     ]
     return names, arguments
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from app.errors import NotFound, Unauthenticated
+from app.errors import NotFound, StoreUnavailable, Unauthenticated
 from app.store import ids
 from app.store.core import Core
 from app.store.erasure import erase_data
@@ -56,7 +57,22 @@ class People:
         with self._core.client.guard() as connection:
             found = connection.hmget(PersonKeys(user_id).person, "state", "generation")
         if found != [b"live", str(generation).encode()]:
+            self._core.refused.add(user_id, generation)
             raise Unauthenticated
+
+    def presume(self, user_id: str, generation: int) -> None:
+        """As `check`, by what this process knows: for when Redis cannot be asked.
+
+        A revocation that another process made is not known here; an erasure is, for the key is
+        gone (within half a minute of the key ring's memory), unless the key store is away too.
+
+        Raises:
+            Unauthenticated: the token is known not to hold.
+        """
+        if not ids.valid(ids.PERSON, user_id) or self._core.refused.holds(user_id, generation):
+            raise Unauthenticated
+        with suppress(StoreUnavailable):
+            self._core.cipher(user_id)
 
     def revoke(self, user_id: str) -> int:
         """Make every token of the person fail; the generation of the next ones.
@@ -69,6 +85,7 @@ class People:
         generation = int(self._core.client.run("person_revoke", [keys.person], arguments))
         if not generation:
             raise NotFound
+        self._core.refused.add(user_id, generation - 1)
         return generation
 
     def erase(self, user_id: str) -> None:
@@ -85,6 +102,7 @@ class People:
         """
         if not ids.valid(ids.PERSON, user_id):
             raise NotFound
+        self._core.refused.add(user_id, float("inf"))
         name = self._core.ring.erase(user_id)
         erase_data(self._core, user_id)
         with self._core.client.guard() as connection:

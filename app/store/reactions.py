@@ -19,6 +19,7 @@ from app.domain import (
 )
 from app.errors import NotFound, StoreUnavailable, Unauthenticated
 from app.store import ids, impressions, profile, reaction_log
+from app.store.asked import Asked
 from app.store.codec import Cipher
 from app.store.core import Core, milliseconds
 from app.store.keys import JUDGES, PersonKeys
@@ -68,26 +69,31 @@ class Reactions:
         reaction: ReactionKind,
         comment: str | None = None,
         taste: Taste | None = None,
+        asked: Asked | None = None,
     ) -> ReactionEvent | None:
-        """Set or replace the reaction; None where it was the same already.
+        """Set or replace the reaction; None where it was the same already, or told before.
 
         The same reaction without a comment leaves the earlier comment; another reaction replaces
         both. `taste` replaces what the reply said of the person's taste; without one (the encoder
         was late) another reaction deletes it, the same one keeps it; a missing one is added later.
+        One that was promised, and comes behind one asked for later, is an event of the action
+        "superseded" and changes nothing else.
 
         Raises:
             NotFound: the person was shown no such reply.
-            Unauthenticated: the person was erased.
+            Unauthenticated: the person was erased, or the token's generation was revoked.
             StoreUnavailable: Redis or the key store is away.
         """
-        return self._set(user_id, reply_id, reaction, comment, taste)
+        return self._set(user_id, reply_id, reaction, comment, taste, asked or Asked())
 
-    def retract(self, user_id: str, reply_id: str) -> ReactionEvent | None:
+    def retract(
+        self, user_id: str, reply_id: str, asked: Asked | None = None
+    ) -> ReactionEvent | None:
         """Take the reaction back, with its comment and taste; None where there was none.
 
         Raises as `react`.
         """
-        return self._set(user_id, reply_id, None, None, None)
+        return self._set(user_id, reply_id, None, None, None, asked or Asked())
 
     def list(
         self,
@@ -132,6 +138,7 @@ class Reactions:
         reaction: ReactionKind | None,
         comment: str | None,
         taste: Taste | None,
+        asked: Asked,
     ) -> ReactionEvent | None:
         keys = PersonKeys(user_id)
         ids.require(ids.REPLY, reply_id, user_id)
@@ -143,7 +150,7 @@ class Reactions:
             keys.events,
             keys.reactions,
         ]
-        arguments = self._arguments(user_id, reply_id, reaction, comment, taste)
+        arguments = self._arguments(user_id, reply_id, reaction, comment, taste, asked)
         answer = self._core.client.run("react", names, arguments)
         if answer[0] == b"unchanged":
             return None
@@ -171,22 +178,24 @@ class Reactions:
         reaction: ReactionKind | None,
         comment: str | None,
         taste: Taste | None,
+        asked: Asked,
     ) -> Arguments:
         core, now = self._core, self._core.clock()
         cipher = core.cipher(user_id)
         return [
             now,
-            milliseconds(now),
+            asked.milliseconds(now),
             user_id,
             reply_id,
             reaction.value if reaction else "",
             impressions.seal_comment(cipher, reply_id, comment),
             cipher.digest(comment) if comment else "",
             profile.taste_entry(cipher, user_id, taste, now) if taste else b"",
-            core.ttl,
+            core.reaction_ttl,
             core.person_ttl,
             core.settings.events_max,
             core.settings.tastes_max,
+            *asked.arguments(),
         ]
 
     def _judge_call(self, item: Judgement, user_id: str) -> Call:
@@ -203,7 +212,7 @@ class Reactions:
             impressions.seal_comment(cipher, reply_id, item.comment),
             dumps({}),
             impressions.seal(cipher, impression),
-            core.ttl,
+            core.reaction_ttl,
             core.person_ttl,
             core.settings.events_max,
         ]

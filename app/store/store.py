@@ -19,12 +19,16 @@ from app.store.idempotency import Idempotency
 from app.store.impressions import Impressions
 from app.store.keystore import KeyRing, KeyStore
 from app.store.ledger import LEDGER_SECONDS, Ledger, Offload, inline
-from app.store.link.client import RedisClient
+from app.store.link.client import RedisClient, Replicas
 from app.store.master_key import load_master_key
 from app.store.people import People
+from app.store.personal import Personal
 from app.store.private_redis import PrivateRedis
 from app.store.profile import Profile
 from app.store.reactions import Reactions
+from app.store.spool.drainer import Drainer, Settle
+from app.store.spool.promises import Promises
+from app.store.spool.spool import Bounds, Spool
 from app.store.redis_keys import RedisKeyStore
 from app.store.sqlite_keys import SqliteKeyStore
 from app.store.tallies import Tallies
@@ -36,8 +40,10 @@ _SPARE_SECONDS = 3 * 86_400  # keys outlive what they seal by this much
 class Store:
     """Redis and the key store, opened once a process (in the worker, after the fork)."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, offload: Offload = inline) -> None:
         self._core = core
+        self._offload = offload
+        self._drainer: Drainer | None = None
         self.people = People(core)
         self.subjects = Subjects(core, self.people)
         self.api_keys = ApiKeys(core)
@@ -49,6 +55,8 @@ class Store:
         self.flags = Flags(core)
         self.idempotency = Idempotency(core)
         self.export = Export(core)
+        self.promises = Promises(core)
+        self.personal = Personal(core, self.contexts)
         self.tallies = Tallies(core)
 
     @classmethod
@@ -70,14 +78,15 @@ class Store:
         """
         url = settings.redis_url or PrivateRedis(settings.var_dir).url
         timeout = settings.redis_timeout_ms / 1000
-        client = RedisClient(url, timeout, metrics)
+        replicas = Replicas(settings.redis_replicas, settings.redis_replica_ms / 1000)
+        client = RedisClient(url, timeout, metrics, replicas=replicas)
         try:
             client.check("REDIS_URL", settings.redis_trusted)
             ring = open_ring(settings, metrics, clock, offload)
         except StartupError:
             client.close()
             raise
-        store = cls(Core(client, ring, settings, metrics, clock))
+        store = cls(Core(client, ring, settings, metrics, clock), offload or inline)
         try:
             store._prepare()
         except StoreUnavailable as error:
@@ -96,12 +105,34 @@ class Store:
         url = self._core.client.url
         return f"redis+{url}" if url.startswith("unix://") else url
 
+    def keep_promises(self, settle: Settle) -> None:
+        """From now on what Redis cannot be told is promised, and told once it can be.
+
+        For the process that serves: it adopts what others promised before they died. `settle`
+        tells Redis of one promise.
+
+        Raises:
+            StartupError: the folder of the spool cannot be used.
+        """
+        core = self._core
+        bounds = Bounds(core.settings.spool_entries, core.settings.spool_mb * 1024 * 1024)
+        folder = core.settings.var_dir / "spool"
+        spool = Spool(folder, core.metrics, core.clock, self._offload, bounds)
+        self.promises.spool = spool
+        self._drainer = Drainer(spool, self.promises, core.client, settle, core.metrics)
+        self._drainer.start()
+
     def ping(self) -> None:
         """Ask Redis for an answer (StoreUnavailable where none comes)."""
         self._core.client.ping()
 
     def close(self) -> None:
         """Send the counts that wait, then close connections and files."""
+        if self._drainer is not None:
+            self._drainer.close()
+        if self.promises.spool is not None:
+            self.promises.spool.close()
+            self.promises.spool = None
         self.tallies.close()
         self._core.client.close()
         self._core.ring.store.close()
@@ -134,7 +165,7 @@ def open_ring(
     timeout = settings.redis_timeout_ms / 1000
     backend: KeyStore
     if settings.keystore_url:
-        client = RedisClient(settings.keystore_url, timeout, metrics)
+        client = RedisClient(settings.keystore_url, timeout, metrics, name="keys")
         backend = RedisKeyStore(client, keep)
     else:
         path = settings.var_dir / "keys" / "keys.sqlite"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from app.store.codec import Cipher, Unreadable
 from app.store.keystore import KeyRing
+from app.store.personal import DATASET as OWNER
+from app.store.personal import dataset_name
 
-OWNER = "#dataset"
 _REMEMBERED = 50_000  # people whose cipher is kept while a dataset is read
 
 
@@ -31,7 +32,7 @@ class People:
 
     def hash(self, user_id: str) -> str:
         """The person's keyed hash: 32 hex digits, the same in every row of this dataset key."""
-        return self._cipher.digest(f"person:{user_id}")
+        return dataset_name(self._cipher, user_id)
 
     def seal(self, user_id: str) -> bytes:
         """The person's id, sealed by the dataset's key."""

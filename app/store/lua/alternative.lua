@@ -2,7 +2,7 @@
 --
 -- KEYS: 1 person, 2 conversations, 3 conversation, 4 turns, 5 recent, 6 impression, 7 owned,
 --       8 events, 9 impression of the parent
--- ARGV: 1…18 as in finish.lua, 18 the parent's reply id
+-- ARGV: 1…19 as in finish.lua, 18 the parent's reply id
 -- Returns: {'ok'}, {'stored', reply id of the first alternative}, {'unauthenticated'},
 --       {'not-found'}
 if not person_is(KEYS[1]) then
@@ -18,5 +18,5 @@ end
 show(KEYS, ARGV)
 redis.call('HSET', KEYS[9], 'alternative', ARGV[6])
 own(KEYS[7], ARGV[1], ARGV[12], KEYS[9])
-expire(ARGV[12], KEYS[9])
+expire(ARGV[19], KEYS[9])
 return { 'ok' }

@@ -150,11 +150,35 @@ local function from(list, start)
   return rest
 end
 
+local OPS = 16 -- operations that one hash remembers
+
+-- Whether an operation is among those that happened to a hash; `ops` are their names, the last first.
+local function happened(ops, op)
+  return op ~= NONE and ops and string.find(' ' .. ops, ' ' .. op .. ' ', 1, true) ~= nil
+end
+
+-- Note that an operation happened to a hash, and when it was asked for (milliseconds). Written also
+-- where it changed nothing else: whoever waits for replicas after it then waits for what was there.
+local function note_op(hash, ops, op, at)
+  redis.call('HSET', hash, 'asked', at)
+  if op == NONE then
+    return
+  end
+  local kept = op .. ' '
+  local count = 1
+  for other in string.gmatch(ops or NONE, '%S+') do
+    if count < OPS and other ~= op then
+      kept, count = kept .. other .. ' ', count + 1
+    end
+  end
+  redis.call('HSET', hash, 'ops', kept)
+end
+
 -- Write a reply that is shown: its turn, its impression, the recent lines, its event.
 -- k: person, conversations, conversation, turns, recent, impression, owned, events
 -- a: now, milliseconds, user, conversation, answered turn, reply, turn tail, tokens, variants,
 --    sealed impression, sealed line, ttl, person ttl, turns_max, tokens_max, events_max,
---    recent_max, alternative_of ('' for none)
+--    recent_max, alternative_of ('' for none), reaction ttl (of impression and event)
 local function show(k, a)
   append_turn(k[3], k[4], a[7], a[8], a[14], a[15])
   redis.call('HSET', k[3], 'updated', a[1])
@@ -163,11 +187,12 @@ local function show(k, a)
     'variants', a[9], 'body', a[10], 'alternative_of', a[18])
   redis.call('LPUSH', k[5], a[11])
   redis.call('LTRIM', k[5], 0, a[17] - 1)
-  add_event(a[2], a[12], a[16], {
+  add_event(a[2], a[19], a[16], {
     'type', 'impression', 'user', a[3], 'reply', a[6], 'conversation', a[4], 'turn', a[5],
     'variants', a[9], 'alternative_of', a[18],
   }, k[8])
   own(k[7], a[1], a[12], k[3], k[4], k[6])
-  expire(a[12], k[2], k[3], k[4], k[5], k[6])
+  expire(a[12], k[2], k[3], k[4], k[5])
+  expire(a[19], k[6])
   expire(a[13], k[1])
 end

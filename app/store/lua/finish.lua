@@ -6,10 +6,10 @@
 -- ARGV: 1 now, 2 now in milliseconds, 3 user id, 4 conversation id, 5 answered turn id, 6 reply id,
 --       7 turn tail, 8 tokens, 9 variants (JSON), 10 sealed impression, 11 sealed line, 12 ttl,
 --       13 person ttl, 14 turns_max, 15 tokens_max, 16 events_max, 17 recent_max, 18 '',
---       19 fingerprint, 20 sealed answer, 21 idempotency ttl, 22 '1' marks a crisis, 23 facts_max,
---       24 '1' where the reply discloses what Kindred is, 25 '1' where it reminds of a break,
---       26 how many facts to forget, their digests…, then digest and '<created> <id> <sealed>' of
---       each fact learned
+--       19 reaction ttl, 20 fingerprint, 21 sealed answer, 22 idempotency ttl,
+--       23 '1' marks a crisis, 24 facts_max, 25 '1' where the reply discloses what Kindred is,
+--       26 '1' where it reminds of a break, 27 how many facts to forget, their digests…, then
+--       digest and '<created> <id> <sealed>' of each fact learned
 -- Returns: {'ok'}, {'stored', sealed answer}, {'unauthenticated'}, {'not-found'}
 if not person_is(KEYS[1]) then
   return { 'unauthenticated' }
@@ -18,8 +18,8 @@ local records = from(KEYS, 10)
 for _, key in ipairs(records) do
   local r = redis.call('HMGET', key, 'state', 'answer')
   if r[1] == 'done' then
-    remember_answer(records, ARGV[19], r[2], ARGV[21])
-    own(KEYS[7], ARGV[1], ARGV[21], unpack(records))
+    remember_answer(records, ARGV[20], r[2], ARGV[22])
+    own(KEYS[7], ARGV[1], ARGV[22], unpack(records))
     return { 'stored', r[2] }
   end
 end
@@ -31,26 +31,26 @@ if redis.call('EXISTS', KEYS[6]) == 1 then
 end
 
 show(KEYS, ARGV)
-if ARGV[22] == '1' then
+if ARGV[23] == '1' then
   redis.call('HSETNX', KEYS[3], 'crisis', ARGV[5])
 end
-if ARGV[24] == '1' then
+if ARGV[25] == '1' then
   redis.call('HSET', KEYS[3], 'disclosed', ARGV[1])
 end
-if ARGV[25] == '1' then
+if ARGV[26] == '1' then
   redis.call('HSET', KEYS[1], 'since', ARGV[1])
 end
-local position, forgotten = 27, tonumber(ARGV[26])
+local position, forgotten = 28, tonumber(ARGV[27])
 for i = position, position + forgotten - 1 do
   redis.call('HDEL', KEYS[9], ARGV[i])
 end
 for i = position + forgotten, #ARGV, 2 do
   redis.call('HSET', KEYS[9], ARGV[i], ARGV[i + 1])
 end
-bound(KEYS[9], ARGV[23])
+bound(KEYS[9], ARGV[24])
 expire(ARGV[12], KEYS[9])
 if #records > 0 then
-  remember_answer(records, ARGV[19], ARGV[20], ARGV[21])
-  own(KEYS[7], ARGV[1], ARGV[21], unpack(records))
+  remember_answer(records, ARGV[20], ARGV[21], ARGV[22])
+  own(KEYS[7], ARGV[1], ARGV[22], unpack(records))
 end
 return { 'ok' }

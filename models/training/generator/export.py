@@ -91,6 +91,7 @@ def export(
         data=_sources(origin, progress),
         metrics=_metrics(model, config, progress, totals),
         base={"name": name, "version": version} if config.base else None,
+        people=(example.rater for example in origin.judged),
     )
     shutil.rmtree(artifact, ignore_errors=True)
     fresh.replace(artifact)

@@ -44,10 +44,11 @@ class Context:
 
 @dataclass(frozen=True)
 class Talk:
-    """Dialogs by part, and where they come from."""
+    """Dialogs by part, where they come from, and of whom (keyed hashes) some of them are."""
 
     parts: dict[str, list[Dialog]]
     sources: tuple[DataSource, ...]
+    people: frozenset[str] = frozenset()
 
     def held_out(self) -> list[Dialog]:
         """All that is not tuned on."""
@@ -70,9 +71,9 @@ def load_talk(public: Path | None, own: Path | None, examples: Sequence[Path] = 
     parts: dict[str, list[Dialog]] = {part: [] for part in PARTS}
     for dialog in dialogs:
         parts[_part(dialog)].append(dialog)
-    for path in examples:
-        for dialog, part in _example_dialogs(learnable(read_examples(path))):
-            parts[part].append(dialog)
+    judged = [e for path in examples for e in learnable(read_examples(path))]
+    for dialog, part in _example_dialogs(judged):
+        parts[part].append(dialog)
     for part in (DEV, TEST):
         parts[part] = _one_question_each(parts[part])
     if missing := [part for part in PARTS if not parts[part]]:
@@ -80,7 +81,7 @@ def load_talk(public: Path | None, own: Path | None, examples: Sequence[Path] = 
     known = {**corpora.PUBLIC_SOURCES, **corpora.OWN_SOURCES}
     names = dict.fromkeys(dialog.source for part in PARTS for dialog in parts[part])
     sources = tuple(known.get(name, DataSource(name, "as exported")) for name in names)
-    return Talk(parts, sources)
+    return Talk(parts, sources, frozenset(example.rater for example in judged))
 
 
 def files_of(public: Path | None, own: Path | None, examples: Sequence[Path]) -> list[Path]:

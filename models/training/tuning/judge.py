@@ -174,7 +174,13 @@ def train_judge(
     }  # fmt: skip
     _write(folder, net, config)
     return write_manifest(
-        folder, name="kindred-judge", kind=KIND, command=command, data=[source], metrics=metrics
+        folder,
+        name="kindred-judge",
+        kind=KIND,
+        command=command,
+        data=[source],
+        metrics=metrics,
+        people=(example.rater for example in examples),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,12 @@ def write_served(
     command: str,
     metrics: Mapping[str, Any],
     data: Sequence[DataSource],
+    people: Iterable[str] = (),
 ) -> Manifest:
-    """Write fp16 weights, tokenizer and manifest; an old folder is replaced when all is written."""
+    """Write fp16 weights, tokenizer and manifest; an old folder is replaced when all is written.
+
+    `people`: keyed hashes of those whose reactions or words were learned from.
+    """
     # From the base's own configuration: training leaves marks in the live one.
     model, tokenizer = load_policy(base.path)
     model.load_state_dict(dict(state))
@@ -143,6 +147,8 @@ def write_served(
         data=merged(base.data, data),
         metrics=metrics,
         base=base.to_json(),
+        people=people,
+        made_of=_manifests(base.path),
     )
     shutil.rmtree(folder, ignore_errors=True)
     fresh.replace(folder)
@@ -160,7 +166,13 @@ def rewrite_metrics(folder: Path, metrics: Mapping[str, Any]) -> Manifest:
         data=old.data,
         metrics=metrics,
         base=old.base,
+        made_of=[old],
     )
+
+
+def _manifests(path_or_id: str) -> list[Manifest]:
+    folder = Path(path_or_id)
+    return [load_manifest(folder)] if (folder / MANIFEST_NAME).exists() else []
 
 
 def merged(*sources: Sequence[DataSource]) -> tuple[DataSource, ...]:

@@ -87,7 +87,15 @@ def tune(options: argparse.Namespace, arguments: list[str]) -> int:
         data = (*talk.sources, *reward.data)
         settings: dict[str, Any] = {"method": config.method, "config": recorded}
         command = shown_command(arguments)
-        write_served(options.out, base, state, command=command, metrics=settings, data=data)
+        write_served(
+            options.out,
+            base,
+            state,
+            command=command,
+            metrics=settings,
+            data=data,
+            people=talk.people,
+        )
         found = _evaluate(run, options, talk, reward)
         if found is None:
             run.log("stopped before the evaluation's end; the same command resumes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,13 @@ def export(
     training: Mapping[str, Any],
     heads: Sequence[str] = HEADS,
     data: Sequence[DataSource] = (),
+    people: Collection[str] = (),
     log: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Measure, calibrate and write `folder`; the metrics, which the manifest carries too.
 
-    `heads` name the network's outputs; `data` is named in the manifest beside the public sources.
+    `heads` name the network's outputs; `data` is named in the manifest beside the public sources,
+    and of `people` (who judged, as keyed hashes) a filter.
     """
     net.eval()
     metrics: dict[str, Any] = {"training": dict(training)}
@@ -104,10 +106,10 @@ def export(
     metrics.update(agreement)
     config = serving_config(net, calibration, upvote, heads)
     write_weights(net, folder, config, base)
-    write_card(folder, base, command, metrics, data)
+    write_card(folder, base, command, metrics, data, people)
     metrics["reload"] = verify_reload(net, render, held_out, folder, base)
     log(f"reload: {metrics['reload']}")
-    write_card(folder, base, command, metrics, data)
+    write_card(folder, base, command, metrics, data, people)
     return metrics
 
 
@@ -139,8 +141,9 @@ def write_card(
     command: str,
     metrics: Mapping[str, Any],
     data: Sequence[DataSource] = (),
+    people: Collection[str] = (),
 ) -> None:
-    """The manifest of an exported folder; `data` beside the public sources."""
+    """The manifest of an exported folder; `data` beside the public sources, `people` as a filter."""
     base_file = resolve_base(base) / "model.safetensors"
     write_manifest(
         folder,
@@ -154,6 +157,7 @@ def write_card(
             "licence": "Apache-2.0",
             "sha256": file_sha256(base_file),
         },
+        people=people,
     )
 
 

@@ -29,13 +29,17 @@ PER_STEP_OTHER = 2
 
 @dataclass(frozen=True)
 class Reacted:
-    """Judged responses by head and part; `trust[h]` are running sums of the weights to draw by."""
+    """Judged responses by head and part; `trust[h]` are running sums of the weights to draw by.
+
+    `people` are the keyed hashes of those who judged, in whichever part.
+    """
 
     train: Mapping[str, list[Judged]]
     dev: Mapping[str, list[Judged]]
     test: Mapping[str, list[Judged]]
     trust: Mapping[str, list[float]]
     sources: Mapping[str, int]
+    people: frozenset[str] = frozenset()
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -87,7 +91,8 @@ def read_reacted(path: Path) -> Reacted:
     sources: dict[str, int] = {}
     for example in known:
         sources[example.source] = sources.get(example.source, 0) + 1
-    return Reacted(train, dev, test, trust, sources)
+    people = frozenset(example.rater for example in known)
+    return Reacted(train, dev, test, trust, sources, people)
 
 
 def _by_head(examples: Sequence[Example]) -> dict[str, list[Example]]:

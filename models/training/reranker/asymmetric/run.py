@@ -148,6 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         training=training,
         heads=config.heads,
         data=_private(reacted),
+        people=() if reacted is None else reacted.people,
         log=_log,
     )
     _log(f"written: {options.out}")

@@ -9,7 +9,7 @@ heads, limits, temperatures, serving score), the tokenizer, for a cross-encoder 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -214,6 +214,7 @@ def save(
     data: Sequence[DataSource],
     metrics: Mapping[str, Any],
     base: Mapping[str, Any] | None = None,
+    people: Iterable[str] = (),
 ) -> Manifest:
     """Write a folder that `open_scorer` opens; files of an earlier model in it are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -237,5 +238,12 @@ def save(
     if isinstance(network, CrossEncoder):
         network.encoder.config.to_json_file(str(folder / "config.json"), use_diff=False)
     return write_manifest(
-        folder, name=name, kind=KIND, command=command, data=data, metrics=metrics, base=base
+        folder,
+        name=name,
+        kind=KIND,
+        command=command,
+        data=data,
+        metrics=metrics,
+        base=base,
+        people=people,
     )

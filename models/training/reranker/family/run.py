@@ -113,6 +113,7 @@ def _train(options: argparse.Namespace, words: Sequence[str]) -> None:
         data=[DataSource(source, LICENCES.get(source, "own")) for source in subset.train],
         metrics=metrics,
         base=base_card(options, teacher),
+        people=(example.rater for part in (subset.train, subset.dev) for example in flat(part)),
     )
     run.finish({**metrics, "version": manifest.version})
     forget_tokens(run)

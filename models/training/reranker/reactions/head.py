@@ -118,6 +118,8 @@ def retrain_head(
         data=[*manifest.data, *(sources or _private(known))],
         metrics=metrics,
         base=manifest.base,
+        people=(example.rater for example in known),
+        made_of=[manifest],
     )
     return metrics
 
