@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from flask import Blueprint, Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -25,6 +27,9 @@ LIVE = Operation(
 )
 READY = Operation(
     summary="Should requests be sent here? Runs a canary through the real models.",
+    description="Not while it loads or ends, nor while a model hangs. Where Redis is away it stays "
+    "ready and says so (`checks.store`): chat is answered from what clients send, and reactions "
+    "are spooled, by every worker alike.",
     tag="machines",
     auth=Auth.NONE,
     answers={200: Answer("Ready", HealthOut)},
@@ -54,6 +59,26 @@ def blueprint(edge: Edge) -> Blueprint:
     return routes.blueprint
 
 
+# By what the engine says of its state; elsewhere it is a model that does not answer its canary.
+_STATES = {
+    "loading": "The models are loading.",
+    "draining": "This worker is ending.",
+    "closed": "This worker is ending.",
+}
+
+
+def _why(detail: Mapping[str, Any]) -> str:
+    """In one sentence, why requests should go elsewhere."""
+    if hung := detail.get("hung"):
+        return f"The {hung} hangs; this worker is being replaced."
+    state = str(detail.get("state", ""))
+    if state in _STATES:
+        return _STATES[state]
+    models = detail.get("models", {})
+    ill = [name for name, model in models.items() if not model.get("ok", True)]
+    return f"Not well: {', '.join(ill)}." if ill else "The models are not ready."
+
+
 class _Health:
     def __init__(self, edge: Edge) -> None:
         self._services = edge.services
@@ -63,19 +88,23 @@ class _Health:
         return Result(HealthOut(status="ok"))
 
     def readyz(self, call: Call) -> Result:
-        """The store answers, and the models give what they should."""
-        try:
-            self._services.store.ping()
-        except StoreUnavailable:
-            raise NotReady("The store does not answer.") from None
+        """The models give what they should, and this worker is not about to end."""
         health = self._services.engine_health()
         if not health.ready:
-            raise NotReady("The models are not ready.")
-        return Result(HealthOut(status="ready", checks={"store": "ok", **health.detail}))
+            raise NotReady(_why(health.detail))
+        return Result(HealthOut(status="ready", checks={"store": self._store(), **health.detail}))
 
     def health(self, call: Call) -> Result:
         """Another name of readyz."""
         return self.readyz(call)
+
+    def _store(self) -> str:
+        """Whether Redis answers; sending people elsewhere would help nobody where it does not."""
+        try:
+            self._services.store.ping()
+        except StoreUnavailable:
+            return "away"
+        return "ok"
 
     def metrics(self, call: Call) -> Response:
         """Of all workers where they share a folder, else of this one."""

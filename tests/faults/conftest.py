@@ -36,18 +36,25 @@ def start_service(
     tmp_path_factory: pytest.TempPathFactory, small_models: Path
 ) -> Iterator[StartService]:
     """Starts services of the test's own: `start_service(faulty=…, redis_url=…, **settings)`."""
+    yield from _starting(tmp_path_factory, small_models)
+
+
+@pytest.fixture(scope="module")
+def module_services(
+    tmp_path_factory: pytest.TempPathFactory, small_models: Path
+) -> Iterator[StartService]:
+    """The same, for services that the tests of one file share."""
+    yield from _starting(tmp_path_factory, small_models)
+
+
+def _starting(folders: pytest.TempPathFactory, models: Path) -> Iterator[StartService]:
     with ExitStack() as ended:
 
         def make(
             *, ready: bool = True, faulty: bool = False, redis_url: str = "", **env: object
         ) -> Service:
-            made = Service(
-                tmp_path_factory.mktemp("service"),
-                small_models,
-                faulty=faulty,
-                redis_url=redis_url,
-                **env,
-            )
+            folder = folders.mktemp("service")
+            made = Service(folder, models, faulty=faulty, redis_url=redis_url, **env)
             ended.callback(made.close)
             made.start(ready=ready)
             return made

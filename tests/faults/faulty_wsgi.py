@@ -4,7 +4,8 @@
     out_of_memory   torch's own error; `above=n`: where a batch has more than n items
     system_error    native code leaves a SystemError behind
     raises          an IndexError
-    hangs           a native call that does not come back before `mends`
+    hangs           a native call that never comes back; `mends` is for the next process
+    holds           the same, and it keeps the interpreter to itself
     slow            `seconds=s` more for each batch
     crashes         the process ends by SIGSEGV
 
@@ -34,7 +35,6 @@ from app.settings import Settings
 from app.telemetry import Metrics
 
 _sleep = get_original("time", "sleep")  # models run on native threads, which are not gevent's
-_PAUSE = 0.01
 
 
 class Faulty:
@@ -90,8 +90,10 @@ class Faulty:
             _sleep(fault["seconds"])
         elif kind == "crashes":
             os.kill(os.getpid(), signal.SIGSEGV)
-        while kind == "hangs" and self._fault().get("kind") == "hangs":
-            _sleep(_PAUSE)
+        elif kind in ("hangs", "holds"):
+            library = ctypes.CDLL(None) if kind == "hangs" else ctypes.PyDLL(None)
+            while True:
+                library.sleep(3_600)
 
 
 def _key(item: Any) -> tuple[int, ...]:

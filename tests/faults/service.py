@@ -372,7 +372,7 @@ class Service:
 
     def metrics(self) -> dict[str, float]:
         """Every sample of /metrics, by its name with its labels in order of their names."""
-        text = self.call("GET", "/metrics").text
+        text = self.admin("GET", "/metrics").text
         found = re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", text, re.MULTILINE)
         return {_sample(name, _LABEL.findall(inside)): float(v) for name, inside, v in found}
 

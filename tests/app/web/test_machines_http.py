@@ -7,6 +7,7 @@ import re
 import signal
 from typing import Any
 
+import pytest
 import redis
 
 from tests.app.web.helpers import Edge, FixedHealth, Person, Script, assert_problem
@@ -32,7 +33,23 @@ def test_not_ready_while_the_models_are_not(make: Any, script: Script) -> None:
     assert edge.client.get("/livez").status_code == 200
 
 
-def test_not_ready_while_redis_is_frozen(
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ({"state": "draining"}, "ending"),
+        ({"state": "hung", "hung": "reranker"}, "reranker hangs"),
+        ({"state": "serving", "models": {"encoder": {"ok": True}, "reranker": {"ok": False}}},
+         "Not well: reranker."),
+    ],
+)  # fmt: skip
+def test_it_says_why_it_is_not_ready(
+    make: Any, script: Script, detail: dict[str, Any], said: str
+) -> None:
+    edge = make(script, health=lambda: FixedHealth(ready=False, detail=detail))
+    assert said in assert_problem(edge.client.get("/readyz"), 503, "not-ready")["detail"]
+
+
+def test_ready_while_redis_is_frozen_and_says_so(
     make: Any, script: Script, empty_redis: redis.Redis
 ) -> None:
     edge = make(script)
@@ -40,14 +57,15 @@ def test_not_ready_while_redis_is_frozen(
     pid = empty_redis.info("server")["process_id"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        assert_problem(edge.client.get("/readyz"), 503, "not-ready")
+        ready = edge.client.get("/readyz")  # no other worker would have a Redis that answers
+        assert (ready.status_code, ready.json["checks"]["store"]) == (200, "away")
         assert edge.client.get("/livez").status_code == 200
         answer = person("GET", "/v1/conversations")
         assert_problem(answer, 503, "store-unavailable")
         assert int(answer.headers["Retry-After"]) >= 1
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert edge.client.get("/readyz").status_code == 200
+    assert edge.client.get("/readyz").json["checks"]["store"] == "ok"
 
 
 def test_metrics(edge: Edge) -> None:
