@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from app.domain import (
     Conversation,
@@ -26,9 +26,10 @@ from app.errors import (
     Unauthenticated,
 )
 from app.store import conversations, ids, impressions, profile, traits, turns
+from app.store.asked import Asked
 from app.store.codec import Cipher, estimate_tokens
 from app.store.conversations import TurnView
-from app.store.core import LEASE_SECONDS, PAUSE_SECONDS, Core, milliseconds
+from app.store.core import LEASE_SECONDS, PAUSE_SECONDS, Core
 from app.store.keys import PersonKeys
 from app.store.link.client import Argument
 
@@ -104,6 +105,8 @@ class Contexts:
             stored = impressions.open_answer(self._core, cipher, request.user_id, answer[1])
             context = UserContext(request.user_id, stored.conversation_id, turn, (turn,))
             return Begun(context, stored)
+        if answer[0] == b"unauthenticated":
+            self._core.refused.add(request.user_id, request.generation)
         if answer[0] != b"ok":
             _refuse(answer, now)
         self._drop(request.user_id, answer[7])
@@ -154,6 +157,13 @@ class Contexts:
             names = PersonKeys(context.user_id)
             self._core.client.run("abandon", list(map(names.idempotency, keys)), [context.attempt])
 
+    def is_minor(self, user_id: str) -> bool:
+        """Whether the person ever said that they are under 18 (Unauthenticated: erased)."""
+        cipher = self._core.cipher(user_id)
+        with self._core.client.guard() as connection:
+            sealed = cast("bytes | None", connection.hget(PersonKeys(user_id).person, "traits"))
+        return sealed is not None and traits.minor(self._core, cipher, user_id, sealed)
+
     def conversations(self, user_id: str, cursor: str | None, limit: int) -> Page:
         """The person's conversations (`Conversation`), the last used first."""
         return conversations.page(self._core, user_id, cursor, limit)
@@ -168,27 +178,31 @@ class Contexts:
         """
         return conversations.turns_page(self._core, user_id, conversation_id, cursor, limit)
 
-    def feedback(self, user_id: str, conversation_id: str, feeling: Feeling) -> None:
+    def feedback(
+        self, user_id: str, conversation_id: str, feeling: Feeling, asked: Asked | None = None
+    ) -> None:
         """Note how the person feels after a conversation; a change is an event.
 
         Raises:
             NotFound: no such conversation of this person.
-            Unauthenticated: the person was erased.
+            Unauthenticated: the person was erased, or the token's generation was revoked.
+            StoreUnavailable: Redis is away.
         """
-        keys = PersonKeys(user_id)
+        keys, asked = PersonKeys(user_id), asked or Asked()
         ids.require(ids.CONVERSATION, conversation_id, user_id)
         now = self._core.clock()
         answer = self._core.client.run(
             "feel",
             [keys.person, keys.conversation(conversation_id), keys.events, keys.owned],
             [
-                milliseconds(now),
+                asked.milliseconds(now),
                 user_id,
                 conversation_id,
                 feeling.value,
                 self._core.ttl,
                 self._core.settings.events_max,
                 now,
+                *asked.arguments(),
             ],
         )
         if answer[0] != b"ok":

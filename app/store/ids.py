@@ -22,6 +22,7 @@ _SHAPE = re.compile(rf"[ucrt][0-9a-f]{{2}}[{_ALPHABET}]{{{_LENGTH}}}")
 _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)  # ten bits are two characters
 _SHIFTS = tuple(range(5 * _LENGTH - 10, -1, -10))
 
+_UNSAVED = "x"
 PERSON = "u"
 CONVERSATION = "c"
 REPLY = "r"
@@ -71,6 +72,16 @@ def made_at(value: str) -> float:
     for letter in value[3:]:
         bits = bits << 5 | _ALPHABET.index(letter)
     return (bits >> 80) / 1000
+
+
+def as_unsaved(value: str) -> str:
+    """An id under which nothing is kept: what carries it was given while the store was away."""
+    return _UNSAVED + value
+
+
+def is_unsaved(value: str) -> bool:
+    """Whether `as_unsaved` made it. Everywhere else such an id is malformed: nothing has it."""
+    return value.startswith(_UNSAVED) and _SHAPE.fullmatch(value[len(_UNSAVED) :]) is not None
 
 
 def require(kind: str, value: str, owner: str) -> str:

@@ -26,10 +26,10 @@ from app.store.personal import Personal
 from app.store.private_redis import PrivateRedis
 from app.store.profile import Profile
 from app.store.reactions import Reactions
+from app.store.redis_keys import RedisKeyStore
 from app.store.spool.drainer import Drainer, Settle
 from app.store.spool.promises import Promises
 from app.store.spool.spool import Bounds, Spool
-from app.store.redis_keys import RedisKeyStore
 from app.store.sqlite_keys import SqliteKeyStore
 from app.store.tallies import Tallies
 from app.telemetry import Metrics, get_logger

@@ -1,13 +1,15 @@
 """The connection to Redis: nothing is retried by it, and every failure has one name.
 
 redis-py repeats a command whose answer was lost, which would write twice; here a command is sent
-once, and idempotency lives inside the scripts.
+once, and idempotency lives inside the scripts. A breaker keeps callers from waiting, one after
+another, for a server that does not answer.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,13 +28,22 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from app.errors import StartupError, StoreUnavailable
+from app.store.link import troubles
+from app.store.link.breaker import Breaker, Outcome, State
 from app.store.link.connections import Connections
-from app.telemetry import Metrics
+from app.store.link.patience import seconds_left
+from app.telemetry import Metrics, get_logger
 
 _LUA = Path(__file__).parents[1] / "lua"
 _POOL_MAX = 128  # connections of one process; more callers wait for one
 _OLDEST = (6, 2)
+_WAITAOF_FROM = (7, 2)
 _DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+_MIN_REPLICAS = "min-replicas-to-write"
+_SLOW_SHARE = 0.5  # of the time that a script may take: an answer so late counts as slow
+_TELLING_SECONDS = 0.1  # a wait that was cut shorter says nothing of the server
+# Scripts that write what is acknowledged as kept: where there are replicas, these have it too.
+_PROMISED = frozenset({"react", "feel", "finish"})
 
 Argument = str | bytes | int | float
 
@@ -53,12 +64,41 @@ def load_script(name: str) -> Script:
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class RedisClient:
-    """One pool of connections to one Redis (`redis://`, `rediss://` or `unix://`)."""
+class Unreplicated(StoreUnavailable):
+    """Written on the primary, but too few replicas said in time that they have it."""
 
-    def __init__(self, url: str, timeout_seconds: float, metrics: Metrics) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """How many replicas must have a promised write before it counts, and for how long to wait."""
+
+    count: int = 0
+    seconds: float = 0.2
+
+
+class RedisClient:
+    """One pool of connections to one Redis (`redis://`, `rediss://` or `unix://`).
+
+    `name` says in metrics which Redis it is.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float,
+        metrics: Metrics,
+        *,
+        name: str = "data",
+        replicas: Replicas | None = None,
+    ) -> None:
         self.url = url
+        self._timeout = timeout_seconds
         self._metrics = metrics
+        self._name = name
+        self._replicas = replicas or Replicas()
+        self._fsynced_replicas = False  # the server has WAITAOF
+        self._breaker = Breaker(changed=self._tell)
+        metrics.breaker_open.labels(name).set(0)
         try:
             self._pool = Connections.from_url(
                 url,
@@ -73,23 +113,84 @@ class RedisClient:
             raise StartupError(f"REDIS_URL {_public(url)!r} cannot be used: {error}") from None
         self._redis = redis.Redis(connection_pool=self._pool)
 
+    @property
+    def state(self) -> State:
+        """Whether Redis is asked at this moment: "closed" where it is."""
+        return self._breaker.state
+
     @contextmanager
-    def guard(self) -> Iterator[redis.Redis]:
-        """The redis-py client; inside the block each of its errors becomes StoreUnavailable."""
+    def guard(self, slow_seconds: float = float("inf")) -> Iterator[redis.Redis]:
+        """The redis-py client; inside the block each of its errors becomes StoreUnavailable.
+
+        Where Redis did not answer lately the block is not entered. `slow_seconds`: a block that
+        takes longer speaks against Redis though it ended well.
+        """
+        permit = self._breaker.enter()
+        if permit is None:
+            self._count(troubles.OPEN)
+            raise StoreUnavailable(retry_after=max(1.0, self._breaker.wait))
+        outcome: Outcome | None = None
+        given, started = seconds_left(self._timeout), time.monotonic()
         try:
             yield self._redis
+            late = time.monotonic() - started > slow_seconds
+            outcome = Outcome.SLOW if late else Outcome.FINE
         except RedisError as error:
-            self._metrics.failures.labels("store").inc()
+            kind = troubles.kind_of(error)
+            if given >= _TELLING_SECONDS or kind != "timeout":
+                outcome = troubles.outcome_of(kind)
+            self._count(kind)
             raise StoreUnavailable(retry_after=1.0) from error
+        finally:
+            self._breaker.leave(permit, outcome)
 
     def run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Run one script by its hash, sending its text only to a server that lacks it."""
+        """Run one script by its hash, sending its text only to a server that lacks it.
+
+        Raises:
+            StoreUnavailable; Unreplicated where the script writes what is promised and there are
+            replicas (`Replicas`) of which too few have it.
+        """
         script = load_script(name)
-        with self.guard():
+        rest = (len(keys), *keys, *arguments)
+        with self.guard(_SLOW_SHARE * self._timeout):
+            ask = self._ask_replicated if self._replicas.count and name in _PROMISED else self._ask
             try:
-                return self._pool.ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
+                return ask("EVALSHA", script.sha, *rest)
             except NoScriptError:
-                return self._pool.ask("EVAL", script.text, len(keys), *keys, *arguments)
+                return ask("EVAL", script.text, *rest)
+
+    def _ask(self, *command: Argument) -> Any:
+        return self._pool.ask(*command)
+
+    def _ask_replicated(self, *command: Argument) -> Any:
+        """As `_ask`, and then wait on the same connection until enough replicas have it."""
+        wanted = self._replicas.count
+        # The wait must end before the socket's own patience does.
+        milliseconds = max(
+            1, int(1000 * min(self._replicas.seconds, seconds_left(self._timeout) / 2))
+        )
+        wait: tuple[Argument, ...] = ("WAIT", wanted, milliseconds)
+        if self._fsynced_replicas:
+            wait = ("WAITAOF", 1, wanted, milliseconds)
+        answer, reached = self._pool.ask_all((command, wait))
+        for each in (answer, reached):
+            if isinstance(each, ResponseError):
+                raise each
+        if (reached[1] if self._fsynced_replicas else reached) < wanted:
+            self._count(troubles.UNREPLICATED)
+            raise Unreplicated("Too few replicas have it", retry_after=1.0)
+        return answer
+
+    def _count(self, kind: str) -> None:
+        self._metrics.failures.labels("store").inc()
+        self._metrics.store_unavailable.labels(self._name, kind).inc()
+
+    def _tell(self, is_open: bool) -> None:
+        self._metrics.breaker_open.labels(self._name).set(int(is_open))
+        if is_open:
+            self._metrics.breaker_opened.labels(self._name).inc()
+        get_logger("store").warning("breaker", store=self._name, open=is_open)
 
     def run_many(
         self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
@@ -139,20 +240,19 @@ class RedisClient:
         where = f"the Redis of {variable} ({_public(self.url)})"
         try:
             version = str(self._redis.info("server")["redis_version"])
-            self._check_version(version, where)
+            numbers = tuple(int(part) for part in version.split(".")[:2])
+            if numbers < _OLDEST:
+                wanted = ".".join(str(part) for part in _OLDEST)
+                raise StartupError(f"{where} is version {version}; {wanted} or newer is needed")
+            self._fsynced_replicas = numbers >= _WAITAOF_FROM
             self._check_durability(where, trusted)
         except RedisError as error:
             raise StartupError(f"{where} does not answer: {error}") from None
 
-    def _check_version(self, version: str, where: str) -> None:
-        if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
-            wanted = ".".join(str(part) for part in _OLDEST)
-            raise StartupError(f"{where} is version {version}; {wanted} or newer is needed")
-
     def _check_durability(self, where: str, trusted: bool) -> None:
         try:
             found: dict[str | None, str | None] = {}
-            for name in _DURABLE:
+            for name in (*_DURABLE, _MIN_REPLICAS):
                 found.update(self._redis.config_get(name))
         except (NoPermissionError, ResponseError) as error:
             if trusted:
@@ -166,6 +266,11 @@ class RedisClient:
             for name, wanted in _DURABLE.items()
             if found.get(name) != wanted
         ]
+        least, count = int(found.get(_MIN_REPLICAS) or 0), self._replicas.count
+        if least < min(1, count):  # else a primary that lost its replicas would go on writing
+            wrong.append(
+                f"{_MIN_REPLICAS} is {least}, it must be 1 or more (KINDRED_REDIS_REPLICAS={count})"
+            )
         if wrong:
             raise StartupError(f"{where} may lose what it acknowledged: {'; '.join(wrong)}")
 

@@ -1,19 +1,26 @@
 """redis-py's connections, lent out at less cost: locks and queues were most of a script's time.
 
 The connection, its handshake and its errors stay redis-py's; hiredis packs commands and reads
-answers. Ours is the pool, which lends without three locks and a queue.
+answers. Ours is the pool, which lends without three locks and a queue, and each connection with
+as much time as its borrower has.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import hiredis
 import redis
 from redis.connection import Connection
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import TimeoutError  # noqa: A004 - redis-py's own name
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as TimedOut
+
+from app.store.link.patience import seconds_left
+
+Command = Sequence[str | bytes | float]
 
 
 class Connections(redis.ConnectionPool):
@@ -41,13 +48,30 @@ class Connections(redis.ConnectionPool):
         finally:
             self.release(connection)
 
+    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands on one connection, together; their answers in order.
+
+        One that the server refused has its error (a ResponseError) in the answer's place.
+
+        Raises:
+            as `ask`.
+        """
+        connection: Any = self.get_connection()
+        try:
+            packed = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type]
+            connection.send_packed_command(packed)
+            return [_answer(connection) for _ in commands]
+        finally:
+            self.release(connection)
+
     def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Connection:
         """Borrow one; give it back by `release`.
 
         Raises:
             redis-py's ConnectionError: none became free in time, or Redis is away.
         """
-        if not self._free.acquire(timeout=self._wait):
+        seconds = seconds_left(self._wait)
+        if not self._free.acquire(timeout=seconds):
             raise Disconnected("No connection available.")
         connection: Any = None
         try:
@@ -60,6 +84,7 @@ class Connections(redis.ConnectionPool):
                 raise
         self._in_use_connections.add(connection)
         try:
+            _give_time(connection, seconds)
             _make_ready(connection)
         except BaseException:
             self.release(connection)
@@ -74,12 +99,25 @@ class Connections(redis.ConnectionPool):
         self._free.release()
 
 
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def _give_time(connection: Any, seconds: float) -> None:
+    """Let each wait on this connection take at most so long, also that for the connection."""
+    connection.socket_timeout = connection.socket_connect_timeout = seconds
+    connection.update_current_socket_timeout(seconds)
+
+
 def _make_ready(connection: Any) -> None:
     connection.connect()
     try:
         if not connection.can_read():
             return
-    except (Disconnected, TimeoutError, OSError):
+    except (Disconnected, TimedOut, OSError):
         pass
     connection.disconnect()
     connection.connect()

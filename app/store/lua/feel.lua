@@ -1,20 +1,37 @@
--- Note how the person feels after a conversation.
+-- Note how the person feels after a conversation. A request is told once, though it may be sent
+-- again; one that was promised while the store was away and comes behind a later one changes nothing
+-- but the log, where its type is 'superseded-feeling'.
 --
 -- KEYS: 1 person, 2 conversation, 3 events, 4 owned
--- ARGV: 1 now in milliseconds, 2 user id, 3 conversation id, 4 feeling, 5 ttl, 6 events_max, 7 now
+-- ARGV: 1 milliseconds when it was asked for, 2 user id, 3 conversation id, 4 feeling, 5 ttl,
+--       6 events_max, 7 now, 8 generation of the token ('' for any), 9 operation ('' for none),
+--       10 '1' where it was promised before
 -- Returns: {'ok'}, {'unauthenticated'}, {'not-found'}
-if not person_is(KEYS[1]) then
+local generation = ARGV[8]
+if generation == NONE then
+  generation = nil
+end
+if not person_is(KEYS[1], generation) then
   return { 'unauthenticated' }
 end
-local found = redis.call('HMGET', KEYS[2], 'user', 'feeling')
+local found = redis.call('HMGET', KEYS[2], 'user', 'feeling', 'ops', 'asked')
 if found[1] ~= ARGV[2] then
   return { 'not-found' }
 end
-if found[2] ~= ARGV[4] then
+local ops, asked = found[3], tonumber(found[4] or '0')
+if happened(ops, ARGV[9]) then
+  note_op(KEYS[2], ops, ARGV[9], asked)
+  return { 'ok' }
+end
+local late = ARGV[10] == '1' and tonumber(ARGV[1]) < asked
+if late or found[2] ~= ARGV[4] then
   add_event(ARGV[1], ARGV[5], ARGV[6], {
-    'type', 'feeling', 'user', ARGV[2], 'conversation', ARGV[3], 'feeling', ARGV[4],
-    'previous', found[2] or NONE,
+    'type', late and 'superseded-feeling' or 'feeling', 'user', ARGV[2], 'conversation', ARGV[3],
+    'feeling', ARGV[4], 'previous', found[2] or NONE,
   }, KEYS[3])
+end
+note_op(KEYS[2], ops, ARGV[9], late and asked or ARGV[1])
+if not late then
   redis.call('HSET', KEYS[2], 'feeling', ARGV[4])
 end
 own(KEYS[4], ARGV[7], ARGV[5], KEYS[2])
