@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contracts import EncodeItem
-from models.prompt import normalise
 from models.runtimes.remote.answers import listed, wrong
 from models.runtimes.remote.batch import Outcomes
 from models.runtimes.remote.client import Client, Request
 from models.runtimes.remote.endpoint import Endpoint
 from models.runtimes.remote.errors import RemoteError
 from models.runtimes.remote.info import TEXTS_MOST, ask_info
-from models.runtimes.remote.text import ids_of, text_of, tokens_of
+from models.runtimes.remote.text import ids_of, plain, text_of, tokens_of
 
 Vector = NDArray[np.float32]
 
@@ -77,7 +76,7 @@ class RemoteEncoder:
     def prepare(self, texts: Sequence[str]) -> list[EncodeItem]:
         """Normalise; the service cuts a long text at its end."""
         # Services refuse an empty text; a space has the vector that it would have.
-        cut = [(normalise(text) or " ")[:CHARACTERS_MOST] for text in texts]
+        cut = [(plain(text) or " ")[:CHARACTERS_MOST] for text in texts]
         return [RemoteEncodeItem(ids_of(text)) for text in cut]
 
     def run(self, items: Sequence[EncodeItem]) -> list[Vector]:

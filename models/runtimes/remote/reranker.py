@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.contracts import RerankItem, RerankResult
-from models.prompt import normalise
 from models.runtimes.remote.answers import listed, member, number, wrong
 from models.runtimes.remote.batch import Outcomes
 from models.runtimes.remote.client import Client, Request
 from models.runtimes.remote.endpoint import Endpoint
 from models.runtimes.remote.errors import RemoteError
 from models.runtimes.remote.info import TEXTS_MOST, ask_info
-from models.runtimes.remote.text import ids_of, query_ids, text_of, tokens_of
+from models.runtimes.remote.text import ids_of, plain, query_ids, text_of, tokens_of
 
 CONTEXT_TOKENS = 96
 RESPONSE_CHARACTERS = 1_024
@@ -71,7 +70,7 @@ class RemoteReranker:
         latest = max((i + 1 for i, code in enumerate(context) if code == _NEWLINE), default=0)
         items = []
         for response in responses:
-            reply = ids_of(normalise(response)[:RESPONSE_CHARACTERS])
+            reply = ids_of(plain(response)[:RESPONSE_CHARACTERS])
             if not reply:
                 raise ValueError("a response has no text")
             # There the context is read again with each response.

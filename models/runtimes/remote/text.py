@@ -8,6 +8,7 @@ item) holds for them as for token ids, and the text is had back exactly. Tokens 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,20 @@ CHARACTERS = 4
 # Control characters: `normalise` takes them out of every text, so nobody can write them.
 _TURN = "\x1e"
 _FACTS = "\x1d"
+
+
+# What a server's tokenizer would take for one special token: <|im_start|>, <s>, </s>, <<SYS>>,
+# <start_of_turn>, [SEP], [INST], [/INST]. A heart (<3) is none.
+_SPECIAL = re.compile(r"<(?=[|\uff5c/<A-Za-z_])|\[(?=/?[A-Z_]{3,}\])")
+
+
+def plain(text: str) -> str:
+    """A text, normalised, in which nothing reads as a special token: a space comes between.
+
+    A local tokenizer is told to take special strings for text (`models.prompt.plain_encoder`); a
+    service's cannot be. Idempotent; the result may be empty.
+    """
+    return _SPECIAL.sub(r"\g<0> ", normalise(text))
 
 
 def ids_of(written: str) -> tuple[int, ...]:
@@ -54,7 +69,7 @@ def dialog_ids(turns: Sequence[str], facts: Sequence[str], max_tokens: int) -> t
 
     Raises ValueError if no turn has any text.
     """
-    known = [fact for fact in map(normalise, facts) if fact]
+    known = [fact for fact in map(plain, facts) if fact]
     if known:
         known[0] = _FACTS + known[0]
     return _rendered(turns, known, max_tokens, _TURN)
@@ -62,7 +77,7 @@ def dialog_ids(turns: Sequence[str], facts: Sequence[str], max_tokens: int) -> t
 
 def query_ids(turns: Sequence[str], facts: Sequence[str], max_tokens: int) -> tuple[int, ...]:
     """The same with a line for the facts and one for each turn. Raises ValueError as there."""
-    return _rendered(turns, [normalise(fact) for fact in facts], max_tokens, "\n")[:-1]
+    return _rendered(turns, [plain(fact) for fact in facts], max_tokens, "\n")[:-1]
 
 
 def _rendered(
@@ -70,7 +85,7 @@ def _rendered(
 ) -> tuple[int, ...]:
     ids = render(
         lambda written: list(ids_of(written)),
-        [normalise(turn) for turn in turns],
+        [plain(turn) for turn in turns],
         facts,
         max_tokens=max_tokens * CHARACTERS,
         end=ids_of(end),

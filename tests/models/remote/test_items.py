@@ -14,7 +14,6 @@ from app.serving.queue import Budget
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem
 from models.generator import GenerateItem
-from models.prompt import normalise
 from models.runtimes.remote import (
     Client,
     Endpoint,
@@ -23,7 +22,7 @@ from models.runtimes.remote import (
     RemoteReranker,
 )
 from models.runtimes.remote.errors import RemoteRefusal
-from models.runtimes.remote.text import Dialog, dialog_ids, dialog_of, ids_of, text_of
+from models.runtimes.remote.text import Dialog, dialog_ids, dialog_of, ids_of, plain, text_of
 from tests.models.remote.servers import ModelServer, http, read_request
 
 UNUSED = Client(Endpoint("http://127.0.0.1:9"))
@@ -36,14 +35,14 @@ def choice(**changes: object) -> dict[str, object]:
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=5), st.lists(st.text(max_size=40)))
 def test_a_dialog_comes_back_as_it_was(turns: list[str], facts: list[str]) -> None:
-    worded = tuple(filter(None, map(normalise, turns)))
+    worded = tuple(filter(None, map(plain, turns)))
     if not worded:
         with pytest.raises(ValueError):
             dialog_ids(turns, facts, 500)
         return
     found = dialog_of(dialog_ids(turns, facts, 500))
     assert found.turns == worded
-    known = " ".join(filter(None, map(normalise, facts)))
+    known = " ".join(filter(None, map(plain, facts)))
     assert known.startswith(found.facts)
 
 
