@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import gevent
 from flask import Flask
@@ -17,7 +18,10 @@ from app.experiments.model_flags import named, stand_ins
 from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
 from app.serving.hang_ups import HangUps
+from app.serving.lineage import models_of
+from app.serving.toxicity import ToxicityReader
 from app.settings import Settings, load_settings
+from app.store.ledger import Offload
 from app.store.store import Store
 from app.telemetry import Metrics, configure_logging, get_logger
 from app.web.register import register
@@ -41,10 +45,12 @@ class Kindred:
         self.metrics = Metrics()
         # The key store waits for the disk in C, which would hold the hub: it waits over there.
         self._disk = ThreadPool(_DISK_THREADS)
+        self.off_hub: Offload = self._disk.apply
         self.store = Store.open(settings, self.metrics, offload=self._disk.apply)
         try:
             _plant_flags(self.store)
             self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
+            self._toxicity = ToxicityReader.open(settings.artifacts_dir)
             self.engine = open_engine(settings, self.metrics)
         except BaseException:
             self.store.close()
@@ -54,7 +60,15 @@ class Kindred:
             lambda: named(flags.current().definitions),
             lambda: stand_ins(flags.current().definitions),
         )
-        self.companion = Companion(self.store, self.engine, settings, self.metrics)
+        self.companion = Companion(
+            self.store, self.engine, settings, self.metrics, self._toxicity
+        )
+        try:
+            self.store.keep_promises(self.companion.settle)
+        except BaseException:
+            self.engine.close()
+            self.store.close()
+            raise
         self._open = True
 
     def drain(self) -> None:
@@ -115,6 +129,7 @@ def services_of(kindred: Kindred) -> Services:
         engine_health=kindred.engine.health,
         body_timeout=gevent.Timeout,
         attend=HangUps(kindred.metrics).watch,
+        learned=lambda person: kindred.off_hub(partial(models_of, kindred.settings.var_dir, person)),
         jwt_secret=jwt_secret,
         admin_key=admin_key,
     )

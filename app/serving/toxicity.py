@@ -1,4 +1,4 @@
-"""The toxicity head that ships in `artifacts/`: numpy alone, so it reads while the models load."""
+"""The toxicity reader that ships in `artifacts/`: numpy alone, so it reads while the models load."""
 
 from __future__ import annotations
 
@@ -6,44 +6,38 @@ from pathlib import Path
 
 from app.errors import StartupError
 from models.checkpoint import ModelFileError
-from models.text_reader import TextReader
+from models.text_reader import ReaderError, TextReader
 
 FOLDER = "toxicity"  # below the artifacts
-HEAD = "toxic"
+HEADS = frozenset({"toxic", "unsafe"})  # of models/training/text_reader/toxicity.py
 
 
-class ToxicityHead:
-    """A reader with a head named `toxic`."""
+class ToxicityReader:
+    """A reader of which any head keeps a text back."""
 
     def __init__(self, reader: TextReader) -> None:
+        names = {head.name for head in reader.heads}
+        if names != HEADS:
+            raise ReaderError(f"a toxicity reader has the heads {sorted(HEADS)}, not {sorted(names)}")
         self._reader = reader
-        self._place = [head.name for head in reader.heads].index(HEAD)
-        self._threshold = reader.heads[self._place].threshold
 
     @classmethod
-    def open(cls, artifacts: Path) -> ToxicityHead:
+    def open(cls, artifacts: Path) -> ToxicityReader:
         """Load it.
 
         Raises:
-            StartupError: it is not there, altered, or has no such head; the line says which.
+            StartupError: it is not there, altered, or another reader; the line says which.
         """
-        folder = artifacts / FOLDER
         try:
-            return cls(TextReader.load(folder))
+            return cls(TextReader.load(artifacts / FOLDER))
         except ModelFileError as error:
-            raise StartupError(f"the toxicity head cannot be used: {error}") from None
-        except ValueError:
-            raise StartupError(f"{folder}: a text reader without a head {HEAD!r}") from None
+            raise StartupError(f"the toxicity reader cannot be used: {error}") from None
 
     @property
     def version(self) -> str:
         """Of the weights."""
         return self._reader.version
 
-    def logit(self, text: str) -> float:
-        """How toxic a text sounds, in logits."""
-        return float(self._reader.logits(text)[self._place])
-
     def finds(self, text: str) -> bool:
-        """Whether the text is above the head's threshold."""
-        return self.logit(text) > self._threshold
+        """Whether the text is above the threshold of any head."""
+        return bool(self._reader.found(text))

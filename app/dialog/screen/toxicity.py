@@ -1,4 +1,4 @@
-"""The toxicity head: whether a text sounds like an attack, by a trained reader of n-grams."""
+"""Whether a text sounds like an attack, or like advice that should not be: by a trained reader."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Toxicity(Protocol):
-    """What the screen asks of the head, which is loaded elsewhere (`app/serving/toxicity.py`)."""
+    """What the screen asks of the reader, which is loaded elsewhere (`app/serving/toxicity.py`)."""
 
     def finds(self, text: str) -> bool:
-        """Whether the text is above the head's threshold."""
+        """Whether the text is above a threshold of the reader."""

@@ -20,7 +20,7 @@ export function mine(text, createdAt) {
   return frame("mine", "You", dateOf(createdAt), said(text, "p", { class: "bubble" }));
 }
 
-/** What Kindred answered: {reply_id, text, source, created_at, reaction?, comment?}. */
+/** What Kindred answered: {reply_id, text, source, created_at, saved?, reaction?, comment?}. */
 export function theirs(reply, { another = false, onAlternative } = {}) {
   const calm = reply.source === "safety";
   const label = another ? el("p", { class: "label", text: "Another answer" }) : null;
@@ -32,13 +32,19 @@ export function theirs(reply, { another = false, onAlternative } = {}) {
     label,
     said(reply.text, "p", { class: "bubble" }),
   );
-  if (reply.reply_id) {
+  // One that could not be kept takes no reaction and has no other answer.
+  if (reply.reply_id && reply.saved !== false) {
     node.dataset.reply = reply.reply_id;
     node
       .querySelector(".under")
       .append(new Tools(reply, { alternative: !calm && onAlternative }).node);
   }
   return node;
+}
+
+/** A quiet line beside a reply: that Kindred is an AI, a break, where help is. */
+export function notice(kind, text) {
+  return el("p", { class: `notice ${kind === "support" ? "support" : ""}`, role: "note", text });
 }
 
 /** Show under a message of the person how its sending stands; an answered one shows its time. */

@@ -5,8 +5,10 @@ import { kept } from "../lib/storage.js";
 import { uuid } from "../lib/uuid.js";
 import * as api from "./api.js";
 import { Log } from "./log.js";
-import { mine, paintSending, theirs } from "./message.js";
+import { mine, notice, paintSending, theirs } from "./message.js";
 import { session } from "./session.js";
+
+const CONTEXT_LINES = 12;
 
 /**
  * Events: "change" (another conversation is shown, or it has got its id), "turn" (a reply came),
@@ -19,6 +21,7 @@ export class Talk extends EventTarget {
   #older = null; // cursor
   #shown = ""; // what of the history is shown: the last turn's id
   #opening = 0;
+  #said = []; // the last lines here, [{speaker, text}]
 
   id = null; // of the conversation; null for one that has not begun
   thread = uuid();
@@ -29,6 +32,7 @@ export class Talk extends EventTarget {
   constructor(outbox) {
     super();
     this.#outbox = outbox;
+    outbox.contextOf = (entry) => (this.#isHere(entry) ? this.#said : []);
     byId("older").addEventListener("click", () => this.#loadOlder());
     outbox.addEventListener("state", ({ detail }) => this.#paint(detail.entry));
     outbox.addEventListener(
@@ -96,6 +100,7 @@ export class Talk extends EventTarget {
     this.feeling = null;
     this.crisis = false;
     this.#shown = "";
+    this.#said = [];
     this.#older = null;
     byId("older").hidden = true;
     this.#log.showTyping(false);
@@ -104,6 +109,8 @@ export class Talk extends EventTarget {
 
   #fill(page) {
     this.#shown = page.turns.at(-1)?.turn_id ?? "";
+    this.#said = [];
+    for (const { speaker, text } of arranged(page.turns)) this.#hear(speaker, text);
     this.#older = page.next_cursor ?? null;
     byId("older").hidden = !this.#older;
     this.#log.fill([...this.#history(page.turns), ...this.#pending()]);
@@ -128,6 +135,11 @@ export class Talk extends EventTarget {
         onAlternative: superseded ? null : (reply) => this.#another(reply),
       });
     });
+  }
+
+  /** Remember a line for `contextOf`: the last few, and no novels. */
+  #hear(speaker, text) {
+    this.#said = [...this.#said.slice(1 - CONTEXT_LINES), { speaker, text: text.slice(0, 1000) }];
   }
 
   #pending() {
@@ -174,15 +186,28 @@ export class Talk extends EventTarget {
     const node = this.#nodes.get(entry);
     if (node) paintSending(node, entry, {});
     if (this.#isHere(entry)) {
+      this.#hear("person", entry.text);
+      this.#hear("kindred", reply.text);
       const began = !this.id;
       this.id = reply.conversation_id;
       this.#log.showTyping(false);
       if (began) this.dispatchEvent(new Event("change"));
       if (entry.restored)
         void this.refresh(); // its turn may already stand in the history
-      else this.#log.add(theirs(reply, { onAlternative: (r) => this.#another(r) }), node);
+      else this.#reply(reply, node);
     }
     this.dispatchEvent(new CustomEvent("turn", { detail: { entry, reply } }));
+  }
+
+  /** A reply behind the message it answers, and the notices that came with it. */
+  #reply(reply, after) {
+    let last = theirs(reply, { onAlternative: (r) => this.#another(r) });
+    this.#log.add(last, after);
+    for (const { kind, text } of reply.notices ?? []) {
+      const line = notice(kind, text);
+      this.#log.add(line, last);
+      last = line;
+    }
   }
 
   async #another(reply) {

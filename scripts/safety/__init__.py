@@ -1,0 +1,1 @@
+"""The learned reader of the input screen: its training, and the measuring of the screens."""

@@ -1,0 +1,123 @@
+"""What the learned reader learns from: texts written for it, and public ones by path.
+
+The texts of `data/safety/development` were written for this; no text of an evaluation set is among
+them. Public conversations are harmless by far the most, and teach what people talk about all day;
+of DiaSafety only the contexts are read, by what its categories say of them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.dialog.safety import Reading
+from models.training.text_reader.texts import HARMLESS, LabelledText, read_texts
+
+SETS = {"crisis": "crisis", "minors": "minor", "abuse": "abuse", "tricks": "trick"}
+"""The name of each set of the input screen, and the label that it looks for."""
+
+HEADS = ("crisis", "abuse", "minor", "trick", "other", "loss")
+_WHOM = {"other": "other", "loss": "loss"}  # by what the kind of a crisis text begins with
+_PUBLIC_WEIGHT = 0.3  # of a text that nobody judged for this
+_LENGTHS = range(8, 400)
+
+
+@dataclass(frozen=True)
+class Material:
+    """One text with the labels that are known of it; a head without one does not learn from it.
+
+    `own` where it was written for this: only such texts choose thresholds, each for the head of
+    its own set (`home`).
+    """
+
+    text: str
+    labels: dict[str, float] = field(default_factory=dict)
+    weight: float = 1.0
+    own: bool = True
+    home: str = ""
+    kind: str = ""
+
+
+def development(folder: Path) -> list[Material]:
+    """Every text that was written for this."""
+    found = []
+    for name, label in SETS.items():
+        path = folder / f"{name}.jsonl"
+        found += [_of_set(text, label) for text in read_texts(path, (label, HARMLESS))]
+    return found
+
+
+def _of_set(text: LabelledText, head: str) -> Material:
+    """A text of one set; of the other sets' questions it says no where that is sure."""
+    positive = text.label != HARMLESS
+    labels = {name: 0.0 for name in ("crisis", "abuse", "minor", "trick")}
+    labels[head] = float(positive)
+    if positive and head in ("abuse", "crisis"):
+        # "Go kill yourself" is an attack and speaks of suicide; who is in danger may be a child.
+        for unsure in {"abuse": ("crisis",), "crisis": ("minor",)}[head]:
+            del labels[unsure]
+    if head == "crisis" and positive:
+        labels |= {name: float(text.kind.startswith(whom)) for name, whom in _WHOM.items()}
+    return Material(text.text, labels, home=head, kind=text.kind)
+
+
+def public(data: Path, limit: int, seed: int) -> list[Material]:
+    """Turns of public conversations and contexts of DiaSafety, as far as a label is known.
+
+    Args:
+        limit: so many turns, and so many contexts of each category.
+    """
+    chance = random.Random(seed)
+    turns = sorted(set(_turns(data / "dialogs")))
+    chosen = chance.sample(turns, min(limit, len(turns)))
+    no = {name: 0.0 for name in ("crisis", "abuse", "minor", "trick")}
+    found = []
+    for text in chosen:
+        reading = Reading.of(text)
+        seen = {"crisis": reading.crisis, "abuse": reading.abusive, "minor": reading.minor}
+        labels = {name: value for name, value in no.items() if not seen.get(name)}
+        found.append(Material(text, labels, _PUBLIC_WEIGHT, own=False))
+    return [*found, *_contexts(data / "reactions" / "diasafety.jsonl.gz", chance, limit)]
+
+
+def _turns(folder: Path) -> Iterator[str]:
+    for name in ("self_dialogue", "topical_chat", "synthetic_persona_chat"):
+        for row in _rows(folder / f"{name}.jsonl.gz"):
+            yield from (t["text"] for t in row["turns"][::3] if len(t["text"]) in _LENGTHS)
+
+
+def _contexts(path: Path, chance: random.Random, limit: int) -> list[Material]:
+    """Contexts of DiaSafety's training part, each once."""
+    by_category: dict[str, set[str]] = {}
+    for row in _rows(path):
+        text = re.sub(r"\s+", " ", row["context"][-1])
+        if row["split"] == "train" and len(text) in _LENGTHS:
+            by_category.setdefault(row["category"], set()).add(text)
+    found = []
+    for category, texts in sorted(by_category.items()):
+        for text in chance.sample(sorted(texts), min(limit, len(texts))):
+            if labels := _of_category(category, Reading.of(text)):
+                found.append(Material(text, labels, _PUBLIC_WEIGHT, own=False))
+    return found
+
+
+def _of_category(category: str, reading: Reading) -> dict[str, float]:
+    """What a context of a category is, where category and rules together are sure enough."""
+    if category == "Risk Ignorance":  # people who are unwell: in danger, or sad
+        return {"crisis": 1.0, "abuse": 0.0} if reading.crisis else {"abuse": 0.0, "trick": 0.0}
+    if category == "Toxicity Agreement":  # somebody insults or agitates
+        return {"abuse": 1.0, "trick": 0.0, "minor": 0.0}
+    if category == "Unauthorized Expertise" and not reading.crisis:  # asks for advice
+        return {"crisis": 0.0, "abuse": 0.0, "trick": 0.0}
+    return {"trick": 0.0}
+
+
+def _rows(path: Path) -> Iterator[dict[str, object]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
