@@ -13,6 +13,7 @@ from app.store.access.sessions import Sessions
 from app.store.access.subjects import Subjects
 from app.store.contexts import Contexts
 from app.store.core import Core, person_ttl
+from app.store.dump import Dump
 from app.store.export import Export
 from app.store.flags import Flags
 from app.store.idempotency import Idempotency
@@ -27,6 +28,7 @@ from app.store.private_redis import PrivateRedis
 from app.store.profile import Profile
 from app.store.reactions import Reactions
 from app.store.redis_keys import RedisKeyStore
+from app.store.retention import Retention
 from app.store.spool.drainer import Drainer, Settle
 from app.store.spool.promises import Promises
 from app.store.spool.spool import Bounds, Spool
@@ -42,6 +44,7 @@ class Store:
 
     def __init__(self, core: Core, offload: Offload = inline) -> None:
         self._core = core
+        self._pools: list[ConnectionPool] = []
         self._offload = offload
         self._drainer: Drainer | None = None
         self.people = People(core)
@@ -57,6 +60,8 @@ class Store:
         self.export = Export(core)
         self.promises = Promises(core)
         self.personal = Personal(core, self.contexts)
+        self.dump = Dump(core)
+        self.retention = Retention(core)
         self.tallies = Tallies(core)
 
     @classmethod
@@ -66,12 +71,15 @@ class Store:
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         offload: Offload | None = None,
+        *,
+        restoring: bool = False,
     ) -> Store:
         """Connect, check that nothing acknowledged can be lost, and replay the erasure ledger.
 
         `offload` runs the calls of the sqlite key store, which wait in C (see `sqlite_keys`); None
         runs them in place. `REDIS_URL` unset: the private Redis of `var_dir` (see `private_redis`),
-        which must run.
+        which must run. `restoring`: for the command that puts a backup back; others are refused
+        while one is being put back.
 
         Raises:
             StartupError: one line that names what to change.
@@ -88,7 +96,10 @@ class Store:
             raise
         store = cls(Core(client, ring, settings, metrics, clock), offload or inline)
         try:
-            store._prepare()
+            store._prepare(restoring)
+        except StartupError:
+            store.close()
+            raise
         except StoreUnavailable as error:
             store.close()
             raise StartupError(f"the store cannot be prepared: {error.__cause__}") from None
@@ -99,11 +110,11 @@ class Store:
         """The people's keys."""
         return self._core.ring
 
-    @property
-    def url(self) -> str:
-        """The URL of this Redis as flask-limiter's storage wants it."""
-        url = self._core.client.url
-        return f"redis+{url}" if url.startswith("unix://") else url
+    def brief_pool(self, seconds: float) -> ConnectionPool:
+        """Connections of short waits, for a library with commands of its own; see `brief`."""
+        pool = brief_pool(self._core.client.url, seconds)
+        self._pools.append(pool)
+        return pool
 
     def keep_promises(self, settle: Settle) -> None:
         """From now on what Redis cannot be told is promised, and told once it can be.
@@ -134,11 +145,15 @@ class Store:
             self.promises.spool.close()
             self.promises.spool = None
         self.tallies.close()
+        for pool in self._pools:
+            pool.disconnect()
         self._core.client.close()
         self._core.ring.store.close()
 
-    def _prepare(self) -> None:
+    def _prepare(self, restoring: bool) -> None:
         core = self._core
+        if not restoring:
+            self.dump.require_whole()
         core.client.register()
         core.client.run("partitions", [keys.PARTITIONS], [core.settings.partitions])
         core.ring.store.prune(core.clock())

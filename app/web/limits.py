@@ -24,12 +24,13 @@ from limits.strategies import FixedWindowRateLimiter
 
 from app.errors import QuotaExceeded
 from app.settings import Settings
-from app.store.link.brief import brief_pool
+from app.store.link.brief import ConnectionPool
+from app.store.store import Store
 from app.telemetry import Metrics, get_logger
 from app.web.operation import Headers
 
 _WINDOW = 60
-_REDIS_SECONDS = 0.05  # a request waits no longer for being counted
+REDIS_SECONDS = 0.05  # a request waits no longer for being counted
 _BACK_TO_REDIS = 5.0  # seconds in memory after a failure
 
 
@@ -121,10 +122,14 @@ class Memory:
 class Shared:
     """Counts in Redis; in memory for a while after Redis did not answer."""
 
-    def __init__(self, url: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         # With redis-py's own pool a command without an answer would be sent, and waited for, anew.
-        pool = brief_pool(url.removeprefix("redis+"), _REDIS_SECONDS)
-        storage = RedisStorage(url, connection_pool=pool, wrap_exceptions=True)
+        storage = RedisStorage("redis://", connection_pool=pool, wrap_exceptions=True)
         self._limiter = FixedWindowRateLimiter(storage)
         self._fallback = Memory()
         self._metrics = metrics
@@ -166,9 +171,9 @@ class Quotas:
     exports: Quota  # of all that is known of a person, by them
 
 
-def quotas(settings: Settings, url: str, metrics: Metrics) -> Quotas:
-    """The quotas of these settings; `url` is the Redis that counts guests and wrong keys."""
-    shared, memory = Shared(url, metrics), Memory()
+def quotas(settings: Settings, store: Store, metrics: Metrics) -> Quotas:
+    """The quotas of these settings; the store's Redis counts guests and wrong keys."""
+    shared, memory = Shared(store.brief_pool(REDIS_SECONDS), metrics), Memory()
     return Quotas(
         guests=Quota("guests", settings.guest_limit_per_minute, shared),
         messages=Quota("messages", settings.message_limit_per_minute, memory),

@@ -122,8 +122,9 @@ class ApiKeys:
         }
         if lifetime_seconds is not None:
             fields["expires"] = repr(now + lifetime_seconds)
+        places = [keys.api_key(prefix), keys.API_KEYS]
         pairs = [part for pair in fields.items() for part in pair]
-        if not self._core.client.run("key_create", _places(prefix), [prefix, now, *pairs]):
+        if not self._core.client.run("key_create", places, [prefix, now, *pairs]):
             return self.create(name, chosen, lifetime_seconds)  # the prefix is taken
         return NewKey(f"{prefix}.{secret}", self.find(prefix))
 
@@ -143,7 +144,7 @@ class ApiKeys:
 
     def revoke(self, prefix: str) -> ApiKey:
         """End a key for good; every process knows it within seconds (NotFound)."""
-        self._core.client.run("key_revoke", _places(prefix), [self._core.clock()])
+        self._core.client.run("key_revoke", [keys.api_key(prefix)], [self._core.clock()])
         return self.find(prefix)
 
     def rotate(self, prefix: str, overlap_seconds: float) -> NewKey:
@@ -157,7 +158,7 @@ class ApiKeys:
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         until = self._core.clock() + max(0.0, overlap_seconds)
         arguments = [digest(prefix, secret), repr(until)]
-        if not self._core.client.run("key_rotate", _places(prefix), arguments):
+        if not self._core.client.run("key_rotate", [keys.api_key(prefix)], arguments):
             raise NotFound(f"There is no key {prefix} that still holds.")
         return NewKey(f"{prefix}.{secret}", self.find(prefix))
 
@@ -165,11 +166,7 @@ class ApiKeys:
         """Note that a key was used today; nothing where that is known already."""
         today = datetime.fromtimestamp(self._core.clock(), UTC).date().isoformat()
         if key.used_day != today:
-            self._core.client.run("key_used", _places(key.prefix), [today])
-
-
-def _places(prefix: str) -> list[str]:
-    return [keys.api_key(prefix), keys.API_KEYS]
+            self._core.client.run("key_used", [keys.api_key(key.prefix)], [today])
 
 
 def _record(prefix: str, fields: Mapping[str, str]) -> ApiKey:

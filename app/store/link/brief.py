@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import redis
+from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -10,8 +10,10 @@ from app.store.link.connections import Connections
 
 _MOST = 16
 
+__all__ = ["ConnectionPool", "brief_pool"]
 
-def brief_pool(url: str, seconds: float) -> redis.ConnectionPool:
+
+def brief_pool(url: str, seconds: float) -> ConnectionPool:
     """A pool whose connecting, lending and answers may each take so long (RedisError beyond)."""
     return Connections.from_url(
         url,

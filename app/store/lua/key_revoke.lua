@@ -1,6 +1,6 @@
 -- End an API key for good: no secret of it is kept. A key that was revoked stays as it is.
 --
--- KEYS: 1 api key, 2 list of api keys
+-- KEYS: 1 api key
 -- ARGV: 1 now
 -- Returns: 1, or 0 where there is no such key
 if redis.call('EXISTS', KEYS[1]) == 0 then

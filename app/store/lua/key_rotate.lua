@@ -1,6 +1,6 @@
 -- Give an API key a new secret; the present one holds until its time is up.
 --
--- KEYS: 1 api key, 2 list of api keys
+-- KEYS: 1 api key
 -- ARGV: 1 digest of the new secret, 2 end of the present one (Unix seconds)
 -- Returns: 1, or 0 where there is no such key or it was revoked
 local digest = redis.call('HGET', KEYS[1], 'digest')

@@ -52,7 +52,7 @@ class Authenticator:
         """
         if auth is Auth.NONE:
             return anonymous(request)
-        person = auth in (Auth.PERSON, Auth.CHAT)
+        person = auth in (Auth.PERSON, Auth.CHAT, Auth.ACT)
         g.challenge = _PERSON if person else _ADMIN
         try:
             return self._person(request, auth) if person else self._admin(request, auth, scopes)

@@ -1,4 +1,4 @@
-"""An identity provider's public keys (JWKS, RFC 7517): fetched, kept, and renewed in the background.
+"""The public keys of an identity provider (JWKS, RFC 7517): fetched, kept, renewed beside requests.
 
 Nobody waits for keys that are known: those that have aged are renewed beside the requests that they
 serve, and go on serving for a day while the provider is away. A token that names an unknown key

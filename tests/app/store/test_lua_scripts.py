@@ -12,6 +12,7 @@ from redis.crc import key_slot
 import app.store
 from app.domain import Feeling, ReactionKind
 from app.errors import NotFound
+from app.store.access.api_keys import Scope
 from app.store.idempotency import StoredResponse
 from app.store.link.client import RedisClient, load_script
 from app.store.reactions import Judgement
@@ -79,6 +80,13 @@ def test_every_operation_touches_one_slot_and_every_script_is_used(
     store.flags.toggle("a", "DISABLED")
     store.flags.delete("a")
     store.flags.all()
+    key = store.api_keys.create("a key", [Scope.INFER])
+    store.api_keys.rotate(key.record.prefix, 1.0)
+    store.api_keys.used(key.record)
+    store.api_keys.revoke(key.record.prefix)
+    session_id, _ = store.sessions.open("bootstrap", "proof")
+    store.sessions.use(session_id)
+    store.subjects.person("https://id.example/", "ada", 0.0)
     store.people.revoke(chat.user_id)
     store.people.erase(chat.user_id)
     assert sorted(used) == NAMES

@@ -1,4 +1,4 @@
-"""Tokens, the admin key, and that nothing is open by mistake (faults, row 29)."""
+"""Our own tokens, the bootstrap key, and that nothing is open by mistake (faults, row 29)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 import jwt
 import pytest
+from flask import Flask
 
 from app.errors import StartupError, Unauthenticated
 from app.store.store import Store
-from app.web.auth import Auth
-from app.web.routes import declared
-from app.web.tokens import Caller, Tokens
-from tests.app.web.helpers import ADMIN_KEY, JWT_SECRET, Edge, Person, assert_problem
+from app.web.access.own_tokens import Tokens
+from app.web.auth import Auth, Caller
+from app.web.operation import Answer, Operation
+from app.web.register import make_edge, register
+from app.web.routes import Routes, declared
+from tests.app.web.helpers import ADMIN_KEY, JWT_SECRET, Edge, Person, Script, assert_problem
 
 OPEN = {  # what may be called without credentials; nothing joins this list by accident
     "GET /",
@@ -26,6 +29,7 @@ OPEN = {  # what may be called without credentials; nothing joins this list by a
     "GET /health",
     "GET /metrics",
     "GET /openapi.json",
+    "GET /admin/v1/session",  # it says that there is none
     "POST /v1/auth/guest",
 }
 
@@ -76,6 +80,11 @@ def forged() -> dict[str, str]:
         "no iat": signed(claims(iat=None)),
         "no aud": signed(claims(aud=None)),
         "no iss": signed(claims(iss=None)),
+        "of another kind": jwt.encode(claims(), JWT_SECRET, headers={"typ": "logout+jwt"}),
+        "an extension": jwt.encode(claims(), JWT_SECRET, headers={"crit": ["exp"]}),
+        "unencoded payload": jwt.encode(claims(), JWT_SECRET, headers={"zip": "DEF"}),
+        "five parts": f"{good}.x.x",
+        "no header": f".{body}.{signature}",
         "not a token": "x",
         "too long": "x" * 5_000,
     }
@@ -91,7 +100,8 @@ def test_row_29_a_forged_token_is_401(edge: Edge, name: str) -> None:
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
-def test_every_route_says_who_may_call_it_and_refuses_others(edge: Edge) -> None:
+def test_every_route_says_who_may_call_it_and_refuses_others(make: Any, script: Script) -> None:
+    edge = make(script, wrong_key_limit_per_minute=1_000)
     seen = set()
     for rule in edge.app.url_map.iter_rules():
         operation = declared(edge.app.view_functions[rule.endpoint])
@@ -105,14 +115,33 @@ def test_every_route_says_who_may_call_it_and_refuses_others(edge: Edge) -> None
             for argument in rule.arguments:
                 path = path.replace(f"<{argument}>", "x")
             headers = [{}, {"X-API-Key": "wrong"}, {"Authorization": "Bearer wrong"}]
-            if operation.auth is not Auth.ADMIN:
+            headers.append({"Cookie": f"kindred-admin={'x' * 43}"})
+            if operation.auth not in (Auth.ADMIN, Auth.KEY):
                 headers.append({"X-API-Key": ADMIN_KEY})
             for sent in headers:
                 answer = edge.client.open(path, method=method, json={}, headers=sent)
                 assert_problem(answer, 401, "unauthenticated")
                 assert answer.headers["WWW-Authenticate"]
     assert seen >= OPEN
-    assert len(seen) >= 28
+    assert len(seen) >= 33
+
+
+def test_a_route_without_a_decision_who_may_call_it_is_not_served(edge: Edge) -> None:
+    app, services = Flask("kindred-under-test", static_folder=None), edge.services
+    routes = Routes("odd", make_edge(services))
+    unscoped = Operation(
+        summary="x", tag="x", auth=Auth.ADMIN, answers={200: Answer("x", media_type="text/plain")}
+    )
+    with pytest.raises(RuntimeError, match="scopes"):
+        routes.add("GET", "/odd", lambda call: None, unscoped)
+    app.add_url_rule("/odd", "odd", lambda: "anybody")
+    with pytest.raises(RuntimeError, match="odd"):
+        register(app, services)
+
+
+def test_a_route_that_is_added_later_answers_nobody(edge: Edge) -> None:
+    edge.app.add_url_rule("/later", "later", lambda: "anybody")
+    assert_problem(edge.client.get("/later"), 403, "forbidden")
 
 
 def test_a_person_is_no_administrator(kindred: Edge, person: Person) -> None:
@@ -132,6 +161,14 @@ def test_odd_admin_keys_are_401(edge: Edge) -> None:
     for key in ("", ADMIN_KEY + "x", ADMIN_KEY[:-1], "ä" * 10, "x" * 10_000):
         answer = edge.client.get("/admin/v1/flags", headers={"X-API-Key": key})
         assert_problem(answer, 401)
+
+
+def test_revoking_ones_tokens_leaves_one_that_works(kindred: Edge, person: Person) -> None:
+    answer = person("POST", "/v1/auth/revoke")
+    assert answer.status_code == 200
+    assert_problem(person("GET", "/v1/conversations"), 401)
+    person.token = answer.json["token"]
+    assert person("GET", "/v1/conversations").status_code == 200
 
 
 def test_refresh_gives_the_same_person_a_token_that_works(kindred: Edge, person: Person) -> None:

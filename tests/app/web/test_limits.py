@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from typing import Any
 
 import pytest
+import redis
+from limits import RateLimitItemPerMinute
 
+from app.store.link.brief import brief_pool
 from app.store.store import Store
 from app.telemetry import Metrics
-from app.web.limits import Exceeded, Memory, Quota, Shared
+from app.web.limits import REDIS_SECONDS, Exceeded, Memory, Quota, Shared
 from tests.app.web.helpers import Person, Script, assert_problem
 
 AWAY = "redis://127.0.0.1:1"
@@ -38,7 +43,7 @@ def test_guests_are_limited_per_address(make: Any, script: Script) -> None:
 
 
 def test_every_worker_counts_the_same_guests(store: Store, metrics: Metrics) -> None:
-    one, two = (Quota("g", 2, Shared(store.url, metrics)) for _ in range(2))
+    one, two = (Quota("g", 2, Shared(store.brief_pool(5.0), metrics)) for _ in range(2))
     one.take("192.0.2.1")
     two.take("192.0.2.1")
     with pytest.raises(Exceeded):
@@ -47,7 +52,7 @@ def test_every_worker_counts_the_same_guests(store: Store, metrics: Metrics) -> 
 
 def test_redis_away_means_counting_in_memory(metrics: Metrics) -> None:
     now = [0.0]
-    shared = Shared(AWAY, metrics, clock=lambda: now[0])
+    shared = Shared(brief_pool(AWAY, 0.05), metrics, clock=lambda: now[0])
     quota = Quota("g", 2, shared)
     quota.take("a")
     quota.take("a")
@@ -59,6 +64,24 @@ def test_redis_away_means_counting_in_memory(metrics: Metrics) -> None:
     with pytest.raises(Exceeded):
         quota.take("a")
     assert metrics.registry.get_sample_value("kindred_failures_total", {"where": "quota"}) == 2
+
+
+def test_a_frozen_redis_is_asked_once_and_memory_counts_on(
+    store: Store, metrics: Metrics, empty_redis: redis.Redis
+) -> None:
+    pool = store.brief_pool(REDIS_SECONDS)
+    assert pool.connection_kwargs["retry"].get_retries() == 0  # so one answer is waited for, once
+    assert pool.connection_kwargs["socket_timeout"] <= 0.05
+    shared = Shared(pool, metrics)
+    shared(RateLimitItemPerMinute(9), "warm")
+    pid = empty_redis.info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        counted = [shared(RateLimitItemPerMinute(9), "a") for _ in range(3)]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert [c.remaining for c in counted] == [8, 7, 6]
+    assert metrics.registry.get_sample_value("kindred_failures_total", {"where": "quota"}) == 1
 
 
 def test_the_proxy_says_the_address_only_where_it_is_trusted(make: Any, script: Script) -> None:
@@ -137,3 +160,34 @@ def test_memory_forgets_who_has_gone() -> None:
     now[0] += 60.0
     quota.take("another")
     assert len(memory._windows) == 1
+
+
+def test_looking_counts_nothing(store: Store, metrics: Metrics) -> None:
+    for count in (Memory(), Shared(store.brief_pool(5.0), metrics)):
+        quota = Quota("w", 1, count)
+        for _ in range(3):
+            quota.check("a")
+        quota.take("a")
+        with pytest.raises(Exceeded):
+            quota.check("a")
+        quota.check("b")
+
+
+def test_messages_are_limited_per_address_but_never_a_crisis(make: Any, script: Script) -> None:
+    edge = make(script, address_limit_per_minute=2)
+    people = [Person(edge) for _ in range(3)]
+    statuses = [p("POST", "/v1/chat", {"message": "hi"}).status_code for p in people]
+    assert statuses == [200, 200, 429]
+    assert people[2]("POST", "/v1/chat", {"message": "I want to kill myself"}).status_code == 200
+
+
+def test_other_requests_are_limited_per_person(make: Any, script: Script) -> None:
+    edge = make(script, request_limit_per_minute=2)
+    person, other = Person(edge), Person(edge)
+    answers = [person("GET", "/v1/conversations") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"requests";q=2;w=60'
+    assert answers[0].headers["RateLimit"].startswith('"requests";r=1;t=')
+    assert_problem(answers[2], 429, "quota-exceeded")
+    assert other("GET", "/v1/conversations").status_code == 200
+    assert person("POST", "/v1/chat", {"message": "hi"}).status_code == 200

@@ -7,9 +7,10 @@ import { lastReply } from "./stream.js";
 const path = (...parts) => `/v1/${parts.map(encodeURIComponent).join("/")}`;
 
 /** Send a message; the reply. `onTyping` is called when Kindred has begun. */
-export function chat({ message, messageId, conversation }, onTyping) {
+export function chat({ message, messageId, conversation, context }, onTyping) {
   const body = { message, message_id: messageId };
   if (conversation) body.conversation_id = conversation;
+  if (context?.length) body.context = context;
   const accept = "text/event-stream, application/json;q=0.5";
   return asPerson("POST", path("chat"), { body, accept }, (response) =>
     lastReply(response, onTyping),

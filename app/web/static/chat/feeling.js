@@ -29,14 +29,14 @@ export class Feeling {
   /** Ask where the time seems right: after some turns, or at a goodbye. */
   afterTurn(text) {
     const { id, turns, feeling } = this.#talk;
-    if (!id || feeling || asked(id) || this.#talk.crisis) return;
+    if (!isKept(id) || feeling || asked(id) || this.#talk.crisis) return;
     if (turns >= AFTER_TURNS || (turns >= WHEN_LEAVING && GOODBYE.test(text.trim()))) this.ask(id);
   }
 
   /** The person begins another conversation: ask of the one they leave. */
   onLeaving() {
     const { id, turns, feeling, crisis } = this.#talk;
-    const due = id && turns >= WHEN_LEAVING && !feeling && !crisis && !asked(id);
+    const due = isKept(id) && turns >= WHEN_LEAVING && !feeling && !crisis && !asked(id);
     return () =>
       due ? this.ask(id, "Before you go on: how do you feel after that talk?") : this.hide();
   }
@@ -101,4 +101,6 @@ export class Feeling {
   }
 }
 
+// A conversation that began while the server could keep nothing has an id that says so.
+const isKept = (id) => Boolean(id) && !id.startsWith("x");
 const asked = (id) => Boolean(kept.get(`asked.${id}`));

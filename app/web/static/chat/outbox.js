@@ -23,6 +23,9 @@ export class Outbox extends EventTarget {
   #running = false;
   #wake = null;
 
+  /** The lines before an entry, [{speaker, text}]: for a server that cannot reach its memory. */
+  contextOf = () => [];
+
   constructor() {
     super();
     const restored = kept
@@ -118,6 +121,7 @@ export class Outbox extends EventTarget {
         message: entry.text,
         messageId: entry.id,
         conversation: entry.conversation,
+        context: this.contextOf(entry),
       };
       const reply = await api.chat(message, () => this.#tell("typing", { entry }));
       this.drop(entry);
