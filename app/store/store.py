@@ -20,6 +20,7 @@ from app.store.idempotency import Idempotency
 from app.store.impressions import Impressions
 from app.store.keystore import KeyRing, KeyStore
 from app.store.ledger import LEDGER_SECONDS, Ledger, Offload, inline
+from app.store.link.brief import ConnectionPool, brief_pool
 from app.store.link.client import RedisClient, Replicas
 from app.store.master_key import load_master_key
 from app.store.people import People
