@@ -38,6 +38,7 @@ FLAG_VERSION = f"{PREFIX}{{flags}}:version"
 PARTITIONS = f"{PREFIX}{{meta}}:partitions"  # the largest number of partitions ever used
 ERASED = f"{PREFIX}{{meta}}:erased"  # names of the erasures that this data has seen, by time
 SAFETY = f"{PREFIX}{{safety}}:"  # counts of the yearly report; no person is behind them
+RESTORING = f"{PREFIX}{{meta}}:restoring"  # while a backup is being put back
 JUDGES = f"{PREFIX}{{meta}}:judges"  # source of judgements → its pseudo-person
 API_KEYS = f"{PREFIX}{{access}}:keys"  # prefixes of the API keys by time of making
 

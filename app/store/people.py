@@ -122,7 +122,7 @@ class People:
         if not missing:
             return 0
         again = 0
-        for user_id in self._everybody():
+        for user_id in self.everybody():
             if ring.ledger.name(user_id) in lines and self._is_back(user_id):
                 ring.discard(user_id)
                 erase_data(self._core, user_id)
@@ -131,11 +131,16 @@ class People:
             connection.zadd(ERASED, dict(missing))
         return again
 
-    def _everybody(self) -> Iterator[str]:
+    def everybody(self) -> Iterator[str]:
         """The ids of all who are known, tombstones too; some may come twice."""
         with self._core.client.guard() as connection:
             for name in connection.scan_iter(f"{PREFIX}{{p*}}:person:*", count=_SCANNED):
                 yield name.decode().rpartition(":")[2]
+
+    def lives(self, user_id: str) -> bool:
+        """Whether the person is there, and was not erased."""
+        with self._core.client.guard() as connection:
+            return bool(connection.hget(PersonKeys(user_id).person, "state") == b"live")
 
     def _is_back(self, user_id: str) -> bool:
         """Whether anything but the tombstone is there."""
