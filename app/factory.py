@@ -15,6 +15,7 @@ from app.dialog.companion import Companion
 from app.errors import StartupError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.experiments.model_flags import named, stand_ins
+from app.redaction import Redact, frames_of, hush_interpreter, tell
 from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
 from app.serving.hang_ups import HangUps
@@ -107,6 +108,7 @@ def create_app(settings: Settings | None = None, open_engine: OpenEngine = Engin
     try:
         settings = settings or load_settings()
         configure_logging(settings.log_level)
+        _hush()
         kindred = Kindred(settings, open_engine)
         app = Flask(__name__, static_folder=None)
         app.extensions["kindred"] = kindred
@@ -116,6 +118,15 @@ def create_app(settings: Settings | None = None, open_engine: OpenEngine = Engin
         raise SystemExit(_BOOT_ERROR) from None
     get_logger("factory").info("ready", versions=dict(kindred.engine.versions))
     return app
+
+
+def _hush() -> None:
+    """Errors that nobody catches, and other libraries, may quote a person: only places are told."""
+    hush_interpreter(Redact())
+    # gevent itself would print a greenlet's error with its message.
+    gevent.get_hub().print_exception = lambda _context, kind, _value, trace: tell(
+        "greenlet", kind, frames_of(trace)
+    )
 
 
 def services_of(kindred: Kindred) -> Services:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from app.dialog import policy, screen
 from app.dialog.care import protocol, tally
-from app.dialog.personalize import taste_of
 from app.dialog.pipeline import ChatRequest, Pipeline
+from app.dialog.reacting import Reacting
 from app.dialog.screen.toxicity import Toxicity
 from app.domain import (
     Candidate,
+    Feeling,
     Impression,
     ReactionEvent,
     ReactionKind,
@@ -19,16 +20,15 @@ from app.domain import (
     Slate,
     Source,
     Speaker,
-    Taste,
 )
-from app.errors import Conflict, KindredError, NotFound, StoreUnavailable
+from app.errors import Conflict, NotFound, StoreUnavailable
 from app.serving.contract import AnyEngine
 from app.settings import Settings
 from app.store import ids
+from app.store.spool.promises import Promise
 from app.store.store import Store
 from app.telemetry import Metrics
 
-_TASTE_SECONDS = 1.0
 _LATEST = 50  # turns of the conversation that an alternative is screened against
 
 
@@ -58,6 +58,7 @@ class Companion:
         self._metrics = metrics
         self._toxicity = toxicity
         self._pipeline = Pipeline(store, engine, settings, metrics, toxicity)
+        self._reacting = Reacting(store, engine, settings, metrics)
 
     def reply(self, request: ChatRequest) -> Reply:
         """Answer a message. A crisis is never turned away; anything else may be, under load.
@@ -77,6 +78,8 @@ class Companion:
             NotFound: no such reply of this person.
             Conflict: the slate has no other candidate that may be shown.
         """
+        if ids.is_unsaved(reply_id):
+            raise Conflict("There is no other reply to this message.")
         parent = self._store.impressions.get(user_id, reply_id)
         if parent.alternative is not None:
             return self._store.impressions.get(user_id, parent.alternative).reply
@@ -120,20 +123,35 @@ class Companion:
         )
 
     def react(
-        self, user_id: str, reply_id: str, reaction: ReactionKind, comment: str | None
-    ) -> ReactionEvent | None:
-        """Keep a reaction, its event and the taste it tells; None where nothing changed."""
-        impression = self._store.impressions.get(user_id, reply_id)
-        taste = self._taste(impression, reaction)
-        event = self._store.reactions.react(user_id, reply_id, reaction, comment, taste)
-        self._count(event)
-        return event
+        self,
+        user_id: str,
+        reply_id: str,
+        reaction: ReactionKind,
+        comment: str | None,
+        generation: int | None = None,
+    ) -> ReactionEvent | Promise | None:
+        """Keep a reaction, its event and the taste it tells; None where nothing changed.
 
-    def retract(self, user_id: str, reply_id: str) -> ReactionEvent | None:
-        """Take a reaction back, and the taste with it; None where there was none."""
-        event = self._store.reactions.retract(user_id, reply_id)
-        self._count(event)
-        return event
+        A `Promise` is kept on this machine's disk, and told once the store is back. `generation`:
+        of the caller's token, checked on the way. Raises as `Reacting.react`.
+        """
+        return self._reacting.react(user_id, reply_id, reaction, comment, generation)
+
+    def retract(
+        self, user_id: str, reply_id: str, generation: int | None = None
+    ) -> ReactionEvent | Promise | None:
+        """Take a reaction back, and the taste with it; None where there was none; as `react`."""
+        return self._reacting.react(user_id, reply_id, None, None, generation)
+
+    def feel(
+        self, user_id: str, conversation_id: str, feeling: Feeling, generation: int | None = None
+    ) -> Promise | None:
+        """Note how the person feels after a conversation; a `Promise` as in `react`."""
+        return self._reacting.feel(user_id, conversation_id, feeling, generation)
+
+    def settle(self, promise: Promise) -> None:
+        """Tell the store what was promised while it was away."""
+        self._reacting.settle(promise)
 
     def replay(self, reply_id: str) -> Replay:
         """Choose again from the recorded slate, filters, scores and seed."""
@@ -155,12 +173,12 @@ class Companion:
         except StoreUnavailable:
             self._metrics.failures.labels("crisis_unsaved").inc()
         now = time.time()
-        unsaved = request.conversation_id or ids.near(ids.CONVERSATION, request.user_id, now)
+        begun = ids.as_unsaved(ids.near(ids.CONVERSATION, request.user_id, now))
         reading = request.reading
         answer = protocol.care(reading.danger, (), request.region, minor=reading.minor)
         reply = Reply(
-            reply_id=ids.near(ids.REPLY, request.user_id, now),
-            conversation_id=unsaved,
+            reply_id=ids.as_unsaved(ids.near(ids.REPLY, request.user_id, now)),
+            conversation_id=request.conversation_id or begun,
             text=answer.text,
             source=Source.SAFETY,
             degraded=True,
@@ -184,22 +202,6 @@ class Companion:
             toxicity=self._toxicity,
         )
         return screen.screen(parent.slate.candidates, moment), conversation.crisis
-
-    def _taste(self, impression: Impression, reaction: ReactionKind) -> Taste | None:
-        """The taste of a reaction; a reaction is kept even when the encoder cannot tell it."""
-        deadline = time.monotonic() + _TASTE_SECONDS
-        try:
-            vector = self._engine.embed([impression.reply.text], deadline).wait()[0]
-        except KindredError:
-            self._metrics.failures.labels("taste").inc()
-            return None
-        version = self._engine.versions["encoder"]
-        return taste_of(impression.reply.reply_id, reaction, vector, version)
-
-    def _count(self, event: ReactionEvent | None) -> None:
-        if event is not None:
-            kind = event.reaction or event.previous
-            self._metrics.reactions.labels(kind.value if kind else "none", event.action).inc()
 
 
 def _choose_again(slate: Slate) -> str | None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from app.dialog import candidates, policy, rank, safety, screen
+from app.dialog import candidates, policy, rank, safety, screen, unremembered
 from app.dialog.care import notices, protocol, tally, texts
 from app.dialog.deadlines import Deadlines
 from app.dialog.features import Features, assign
@@ -31,7 +31,8 @@ from app.serving.contract import AnyEngine
 from app.serving.versions import Held
 from app.settings import Settings
 from app.store import ids
-from app.store.contexts import BeginRequest, FinishRequest
+from app.store.contexts import BeginRequest, Begun, FinishRequest
+from app.store.link.patience import patience
 from app.store.store import Store
 from app.telemetry import Metrics, StageTimer
 
@@ -42,6 +43,7 @@ _SEED_BITS = 53  # survives JSON readers whose numbers are doubles
 class ChatRequest:
     """One message of a person, as it came in (its text normalised).
 
+    `sent` are the lines before it as the client knows them, read only where the store is away.
     `region` is the country that the client names ("" for none; `care.regions`): where help is.
     `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
     is the hash of its body. `attended` is entered while the models are waited for, and ends that
@@ -55,6 +57,7 @@ class ChatRequest:
     keys: tuple[str, ...] = ()
     fingerprint: str = ""
     region: str = ""
+    sent: tuple[unremembered.SentLine, ...] = ()
     attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
 
     @cached_property
@@ -88,19 +91,13 @@ class Pipeline:
         """
         timer = StageTimer(self._metrics)
         deadlines = Deadlines(self._settings)
-        with timer.stage("begin"):
-            begun = self._store.contexts.begin(
-                BeginRequest(
-                    user_id=request.user_id,
-                    generation=request.generation,
-                    conversation_id=request.conversation_id,
-                    text=request.message,
-                    keys=request.keys,
-                    fingerprint=request.fingerprint,
-                    crisis=request.reading.crisis,
-                    minor=request.reading.minor,
-                )
-            )
+        try:
+            with timer.stage("begin"), patience(deadlines.store()):
+                begun = self._begin(request)
+        except StoreUnavailable:
+            if request.reading.crisis:
+                raise  # who asked has an answer of its own to that
+            return self._answer_unremembered(request, timer, deadlines)
         if begun.stored is not None:
             return begun.stored
         context = begun.context
@@ -109,9 +106,64 @@ class Pipeline:
         except StoreUnavailable:
             raise  # nobody to tell; the attempt's lease ends by itself
         except BaseException:
-            with suppress(StoreUnavailable):
+            with suppress(StoreUnavailable), patience(deadlines.store()):
                 self._store.contexts.abandon(context, request.keys)
             raise
+
+    def _begin(self, request: ChatRequest) -> Begun:
+        """Save the message; one that goes on where nothing was saved begins a conversation."""
+        place = request.conversation_id
+        return self._store.contexts.begin(
+            BeginRequest(
+                user_id=request.user_id,
+                generation=request.generation,
+                conversation_id=None if place and ids.is_unsaved(place) else place,
+                text=request.message,
+                keys=request.keys,
+                fingerprint=request.fingerprint,
+                crisis=request.reading.crisis,
+                minor=request.reading.minor,
+            )
+        )
+
+    def _answer_unremembered(
+        self, request: ChatRequest, timer: StageTimer, deadlines: Deadlines
+    ) -> Reply:
+        """As `_answer`, from what the client sent, while the store is away.
+
+        Raises:
+            Unauthenticated: the token is known not to hold.
+            StoreUnavailable: the message asks to forget something, which would not be done.
+        """
+        self._store.people.presume(request.user_id, request.generation)
+        context = unremembered.context_of(
+            request.user_id, request.conversation_id, request.message, request.sent, time.time()
+        )
+        context = replace(context, minor=request.reading.minor)
+        if facts.asks_to_forget(request.message):
+            raise StoreUnavailable("Nothing can be forgotten just now", retry_after=5.0)
+        said = protocol.said_in(context)
+        answer = protocol.answer(
+            request.reading, request.message, said, request.region, minor=context.minor
+        )
+        flags = self._store.flags.last
+        features = unremembered.features_of(assign(flags, context.user_id, crisis=context.crisis))
+        if answer is not None:
+            slate, text, source = self._empty_slate(features), answer.text, Source.SAFETY
+        else:
+            with request.attended(), self._engine.holding(features.models) as held:
+                slate, text, source = self._choose(
+                    context, features, held, timer, deadlines, context.crisis
+                )
+        beside = self._beside(context, request.region, crisis=False)
+        reply = self._impression(context, features, slate, text, source, beside).reply
+        if request.conversation_id is None:
+            place = ids.as_unsaved(reply.conversation_id)
+            reply = replace(reply, conversation_id=place)
+        reply = unremembered.unsaved(reply)
+        self._count(reply, slate)
+        self._store.tallies.count(*tally.events(reply, answer))  # sent once the store is back
+        return reply
 
     def _answer(
         self, context: UserContext, request: ChatRequest, timer: StageTimer, deadlines: Deadlines
@@ -125,7 +177,9 @@ class Pipeline:
         )
         in_crisis = answer is not None and answer.crisis
         crisis = context.crisis or in_crisis
-        features = assign(self._store.flags.current(), context.user_id, crisis=crisis)
+        with patience(deadlines.store()):
+            flags = self._store.flags.current()
+        features = assign(flags, context.user_id, crisis=crisis)
         change = self._learn(context, features, answer)
         context = facts.applied(context, change)
         beside = self._beside(context, request.region, crisis=in_crisis)
@@ -137,20 +191,26 @@ class Pipeline:
                     context, features, held, timer, deadlines, crisis
                 )
         impression = self._impression(context, features, slate, text, source, beside)
-        with timer.stage("finish"):
-            reply = self._store.contexts.finish(
-                FinishRequest(
-                    context=context,
-                    impression=_timed(impression, timer),
-                    facts=change,
-                    keys=request.keys,
-                    fingerprint=request.fingerprint,
-                    crisis=crisis,
-                )
-            )
+        finish = FinishRequest(
+            context=context,
+            impression=_timed(impression, timer),
+            facts=change,
+            keys=request.keys,
+            fingerprint=request.fingerprint,
+            crisis=crisis,
+        )
+        ours = impression.reply
+        try:
+            with timer.stage("finish"), patience(deadlines.store()):
+                reply = self._store.contexts.finish(finish)
+        except StoreUnavailable:
+            if request.reading.crisis or change.forgotten:
+                raise  # see `Companion`; and nobody is told that something was forgotten
+            reply = ours = unremembered.unsaved(ours)
         self._count(reply, slate)
-        if reply is impression.reply:  # else another attempt's, which counted its own
-            self._tally(reply, answer)
+        if reply is ours:  # else another attempt's, which counted its own
+            with patience(deadlines.store()):
+                self._tally(reply, answer)
         return reply
 
     def _beside(self, context: UserContext, region: str, *, crisis: bool) -> tuple[Notice, ...]:

@@ -80,6 +80,11 @@ class Flags:
             self._ask_from = time.monotonic() + self._pause
         return self._last
 
+    @property
+    def last(self) -> FlagSet:
+        """The flags as they were last read; nothing is asked."""
+        return self._last
+
     def get(self, key: str) -> dict[str, Any]:
         """One definition (NotFound where there is none)."""
         definition = self.all().definitions.get(key)

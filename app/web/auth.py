@@ -17,6 +17,7 @@ class Auth(Enum):
     NONE = "none"
     PERSON = "person"  # and the token's generation is checked with the store
     CHAT = "chat"  # a person, whose generation `contexts.begin` checks in its own round trip
+    ACT = "act"  # a person, whose generation the act's own script checks, if need be later
     ADMIN = "admin"  # an API key, or a session of one, with one of the route's scopes
     KEY = "key"  # an API key itself, whatever it may do
     SESSION = "session"  # a session of the admin pages

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 
 from app.dialog.care.regions import region_of
 from app.dialog.pipeline import ChatRequest
+from app.dialog.unremembered import SentLine
 from app.domain import Reply
 from app.errors import (
     Conflict,
@@ -23,6 +24,7 @@ from app.errors import (
     Overloaded,
     QuotaExceeded,
 )
+from app.store import ids
 from app.telemetry import get_logger
 from app.web import sse
 from app.web.auth import Auth, address
@@ -38,7 +40,8 @@ CHAT = Operation(
     summary="Say something to Kindred",
     description="With `Accept: text/event-stream` the answer is a stream of events: `typing` at "
     "once, then `reply` with the same JSON, or `error` with a problem object. `message_id`, and "
-    "`Idempotency-Key` too, make a retry get the reply that was already given.",
+    "`Idempotency-Key` too, make a retry get the reply that was already given. While Kindred's "
+    "memory is away the answer comes from `context` alone: `degraded`, and not `saved`.",
     tag="chat",
     auth=Auth.CHAT,
     body=ChatIn,
@@ -97,7 +100,8 @@ class _Chat:
     def _reply(self, asked: ChatRequest) -> Reply:
         reply = self._services.companion.reply(asked)
         self._log.info("replied", reply_id=reply.reply_id, source=reply.source.value)
-        if asked.conversation_id not in (None, reply.conversation_id):
+        theirs = asked.conversation_id in (None, reply.conversation_id)
+        if not theirs and not ids.is_unsaved(asked.conversation_id or ""):
             # A crisis is answered all the same, in a conversation of their own.
             self._edge.events.note("not-theirs", asked.user_id)
         return reply
@@ -118,6 +122,7 @@ class _Chat:
             generation=call.person.generation,
             message=message,
             conversation_id=sent.conversation_id,
+            sent=_lines(sent),
             region=region_of(sent.locale, request.headers.get("Accept-Language")),
         )
         names = (("m", sent.message_id), ("k", call.idempotency_key))
@@ -135,6 +140,12 @@ class _Chat:
         if len(message) > most:
             raise _bad_message(f"has {len(message)} characters; at most {most} are read")
         return message
+
+
+def _lines(sent: ChatIn) -> tuple[SentLine, ...]:
+    """What the client says was said before, in one spelling as messages are; nothing empty."""
+    lines = [SentLine(line.speaker, normalised(line.text)) for line in sent.context or ()]
+    return tuple(line for line in lines if line.text)
 
 
 def _bad_message(detail: str) -> InputError:

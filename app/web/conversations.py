@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.web.auth import Auth
 from app.web.operation import Answer, Call, Operation, Result
+from app.web.reaction_schemas import FeedbackIn, FeedbackOut, FeedbackSpooled
 from app.web.routes import Edge, Routes
 from app.web.schemas import (
     ConversationItem,
     ConversationOut,
     ConversationsOut,
-    FeedbackIn,
-    FeedbackOut,
     PageQuery,
 )
 
@@ -36,10 +35,13 @@ READ = Operation(
 FEEDBACK = Operation(
     summary="How you feel after a conversation",
     tag="conversations",
-    auth=Auth.PERSON,
+    auth=Auth.ACT,
     body=FeedbackIn,
-    answers={200: Answer("Noted", FeedbackOut)},
-    problems=(NotFound,),
+    answers={
+        200: Answer("Noted", FeedbackOut),
+        202: Answer("It is safe on this machine's disk, and noted soon", FeedbackSpooled),
+    },
+    problems=(NotFound, Conflict),
 )
 
 
@@ -56,6 +58,7 @@ def blueprint(edge: Edge) -> Blueprint:
 class _Conversations:
     def __init__(self, edge: Edge) -> None:
         self._contexts = edge.services.store.contexts
+        self._companion = edge.services.companion
         self._cursors = edge.cursors
 
     def conversations(self, call: Call) -> Result:
@@ -85,5 +88,9 @@ class _Conversations:
     def feedback(self, call: Call, conversation_id: str) -> Result:
         """Better, the same or worse."""
         feeling = call.body(FeedbackIn).feeling
-        self._contexts.feedback(call.person.user_id, conversation_id, feeling)
+        person = call.person
+        promise = self._companion.feel(person.user_id, conversation_id, feeling, person.generation)
+        if promise is not None:
+            out = FeedbackSpooled(conversation_id=conversation_id, feeling=feeling)
+            return Result(out, 202)
         return Result(FeedbackOut(conversation_id=conversation_id, feeling=feeling))

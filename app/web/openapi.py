@@ -48,6 +48,7 @@ _BODY_PROBLEMS = (
 _SCHEMES: Mapping[Auth, tuple[str, ...]] = {
     Auth.PERSON: ("person",),
     Auth.CHAT: ("person",),
+    Auth.ACT: ("person",),
     Auth.ADMIN: ("key", "session"),
     Auth.KEY: ("key",),
     Auth.SESSION: ("session",),
@@ -75,7 +76,7 @@ _SECURITY_SCHEMES = {
         f"changes something also needs the session's token in `{CSRF_HEADER}`.",
     },
 }
-_LIMITED = (Auth.PERSON, Auth.ADMIN, Auth.KEY, Auth.SESSION)  # requests, or wrong keys
+_LIMITED = (Auth.PERSON, Auth.ACT, Auth.ADMIN, Auth.KEY, Auth.SESSION)  # requests, or wrong keys
 
 DOCUMENT = Operation(
     summary="This document",

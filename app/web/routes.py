@@ -79,7 +79,7 @@ def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str
     """Authenticate, read, check, then run the view (once for each idempotency key)."""
     identity = edge.authenticator.identify(request, operation.auth, operation.scopes)
     # Messages have a quota of their own, which knows those that no quota may refuse.
-    counted = operation.auth is Auth.PERSON and identity.person is not None
+    counted = operation.auth in (Auth.PERSON, Auth.ACT) and identity.person is not None
     limits = edge.quotas.requests.take(identity.scope) if counted else {}
     query = _query(operation.query) if operation.query else None
     raw = body.read(request, edge.services) if request.method in ("POST", "PUT") else b""

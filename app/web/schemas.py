@@ -9,10 +9,11 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain import Conversation, Fact, Feeling, NoticeKind, ReactionKind, Reply, Source, Speaker
+from app.store import ids
 from app.store.contexts import TurnView
 
-_REPLY_ID = "r1a01jcm2k8e4t5v6w7x8y9z0a1b2c"
-_CONVERSATION_ID = "c1a01jcm2k8e4t5v6w7x8y9z0a1b2d"
+REPLY_ID = "r1a01jcm2k8e4t5v6w7x8y9z0a1b2c"
+CONVERSATION_ID = "c1a01jcm2k8e4t5v6w7x8y9z0a1b2d"
 _TURN_ID = "t1a01jcm2k8e4t5v6w7x8y9z0a1b2e"
 _WHEN = "2026-03-01T18:04:05.123Z"
 _SAID = "My sister and I hiked all day."
@@ -53,6 +54,14 @@ class Token(BaseModel):
     expires_at: Timestamp
 
 
+class LineIn(BaseModel):
+    """A line of the conversation as the client shows it."""
+
+    model_config = ConfigDict(extra="forbid")
+    speaker: Speaker
+    text: Annotated[str, Field(max_length=2_000)]
+
+
 class ChatIn(BaseModel):
     """One message of the person."""
 
@@ -65,6 +74,12 @@ class ChatIn(BaseModel):
         None,
         pattern=r"^[!-~]{1,128}$",
         description="Made by the client; the same one again gets the same reply.",
+    )
+    context: list[LineIn] | None = Field(
+        None,
+        max_length=40,
+        description="The lines before this message, the oldest first. Read only while Kindred "
+        "cannot reach its own memory (the reply then says `saved: false`); never kept.",
     )
     locale: str | None = Field(
         None,
@@ -85,11 +100,12 @@ class ReplyOut(BaseModel):
     """What Kindred answered: one impression, to which reactions point."""
 
     model_config = shown(
-        reply_id=_REPLY_ID,
-        conversation_id=_CONVERSATION_ID,
+        reply_id=REPLY_ID,
+        conversation_id=CONVERSATION_ID,
         text=_ANSWER,
         source="retrieval",
         degraded=False,
+        saved=True,
         variants={"generator": "on"},
         created_at=_WHEN,
         notices=[{"kind": "ai_disclosure", "text": "Kindred is an AI, not a person."}],
@@ -99,6 +115,10 @@ class ReplyOut(BaseModel):
     text: str
     source: Source
     degraded: bool = Field(description="A part of the pipeline was late or away.")
+    saved: bool = Field(
+        description="False: given while nothing could be kept. It is in no conversation, and a "
+        "reaction to it answers 409."
+    )
     variants: dict[str, str] = Field(description="Flag to variant, as they were for this reply.")
     created_at: Timestamp
     notices: list[NoticeOut] = Field(
@@ -114,6 +134,7 @@ class ReplyOut(BaseModel):
             text=reply.text,
             source=reply.source,
             degraded=reply.degraded,
+            saved=not ids.is_unsaved(reply.reply_id),
             variants=dict(reply.variants),
             created_at=timestamp(reply.created_at),
             notices=[NoticeOut(kind=n.kind, text=n.text) for n in reply.notices],
@@ -159,7 +180,7 @@ class ConversationsOut(BaseModel):
     model_config = shown(
         items=[
             {
-                "conversation_id": _CONVERSATION_ID,
+                "conversation_id": CONVERSATION_ID,
                 "created_at": _WHEN,
                 "updated_at": _WHEN,
                 "turn_count": 2,
@@ -210,7 +231,7 @@ class ConversationOut(ConversationItem):
     """One conversation and a page of its turns: the last ones first, in order within a page."""
 
     model_config = shown(
-        conversation_id=_CONVERSATION_ID,
+        conversation_id=CONVERSATION_ID,
         created_at=_WHEN,
         updated_at=_WHEN,
         turn_count=2,
@@ -243,38 +264,6 @@ class ConversationOut(ConversationItem):
         """From the store's values."""
         head = ConversationItem.of(conversation).model_dump()
         return cls(**head, turns=[TurnOut.of(turn) for turn in turns], next_cursor=next_cursor)
-
-
-class ReactionIn(BaseModel):
-    """What the person says of a reply with one tap, and in words if they like."""
-
-    model_config = example(reaction="love", comment="That made my day.")
-    reaction: ReactionKind
-    comment: str | None = Field(None, max_length=2_000)
-
-
-class ReactionOut(BaseModel):
-    """The reaction that now stands."""
-
-    model_config = shown(reply_id=_REPLY_ID, reaction="love", changed=True)
-    reply_id: str
-    reaction: ReactionKind
-    changed: bool = Field(description="False where it stood already.")
-
-
-class FeedbackIn(BaseModel):
-    """How the person feels after a conversation."""
-
-    model_config = example(feeling="better")
-    feeling: Feeling
-
-
-class FeedbackOut(BaseModel):
-    """The feeling that was noted."""
-
-    model_config = shown(conversation_id=_CONVERSATION_ID, feeling="better")
-    conversation_id: str
-    feeling: Feeling
 
 
 class MemoryOut(BaseModel):

@@ -22,7 +22,7 @@ from app.dialog.memory.being import states
 from app.dialog.memory.claims import Claim, favourites, homes, tastes, used_to, work
 from app.dialog.memory.clauses import Clause, clauses, spelled
 from app.dialog.memory.correcting import corrected, put_right
-from app.dialog.memory.forgetting import asked_for, may_ask, object_of
+from app.dialog.memory.forgetting import asked_for, may_ask, object_of, of_the_person
 from app.dialog.memory.kin import others
 from app.dialog.memory.oneself import activities, oneself, own_name
 from app.domain import Fact, FactChange, Turn, UserContext
@@ -62,6 +62,12 @@ def learn(message: Turn, known: Sequence[Fact]) -> FactChange:
     kept = tuple(learned.values())[:LEARNED_MAX]
     slots = {fact.slot for fact in kept}
     return FactChange(kept, tuple(slot for slot in forgotten if slot not in slots))
+
+
+def asks_to_forget(text: str) -> bool:
+    """Whether a message asks to forget something of the person, known or not."""
+    asked = (object_of(spelled(c.shown)) for c in clauses(text) if may_ask(c.shown))
+    return any(what is not None and of_the_person(what) for what in asked)
 
 
 def applied(context: UserContext, change: FactChange) -> UserContext:

@@ -108,6 +108,12 @@ def asked_for(what: str, known: Sequence[Fact], now: float) -> list[str]:
     return [fact.slot for fact in known if fact.value.lower() == lowered]
 
 
+def of_the_person(what: str) -> bool:
+    """Whether the words can stand for something that was told, whatever that was."""
+    patterns = (_ALL.fullmatch, _LAST.fullmatch, _MINE.search, *(p.search for p, _ in _SUBJECTS))
+    return any(matches(what) for matches in patterns)
+
+
 def _covered(slot: str, wanted: Iterable[str]) -> bool:
     return any(slot == want or (want.endswith(":") and slot.startswith(want)) for want in wanted)
 
