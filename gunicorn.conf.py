@@ -14,7 +14,8 @@ import signal
 import time
 from typing import Any
 
-worker_class = "gevent"
+worker_class = "app.worker.Worker"  # the gevent one, which quotes nothing of a request
+logger_class = "app.worker.Log"
 preload_app = False
 bind = os.environ.get("KINDRED_BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("KINDRED_WORKERS", "1"))

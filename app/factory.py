@@ -61,9 +61,7 @@ class Kindred:
             lambda: named(flags.current().definitions),
             lambda: stand_ins(flags.current().definitions),
         )
-        self.companion = Companion(
-            self.store, self.engine, settings, self.metrics, self._toxicity
-        )
+        self.companion = Companion(self.store, self.engine, settings, self.metrics, self._toxicity)
         try:
             self.store.keep_promises(self.companion.settle)
         except BaseException:
@@ -140,7 +138,9 @@ def services_of(kindred: Kindred) -> Services:
         engine_health=kindred.engine.health,
         body_timeout=gevent.Timeout,
         attend=HangUps(kindred.metrics).watch,
-        learned=lambda person: kindred.off_hub(partial(models_of, kindred.settings.var_dir, person)),
+        learned=lambda person: kindred.off_hub(
+            partial(models_of, kindred.settings.var_dir, person)
+        ),
         jwt_secret=jwt_secret,
         admin_key=admin_key,
     )

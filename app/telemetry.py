@@ -13,6 +13,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.redaction import Redact
+
 _BUCKETS = (
     0.001,
     0.0025,
@@ -68,7 +70,10 @@ class Metrics:
         )
         # The stores: "data" and, where the keys have a Redis of their own, "keys".
         self.store_unavailable = Counter(
-            "kindred_store_unavailable", "Store calls without an answer", ["store", "kind"], registry=r
+            "kindred_store_unavailable",
+            "Store calls without an answer",
+            ["store", "kind"],
+            registry=r,
         )
         self.breaker_open = _gauge(
             "kindred_store_breaker_open", "Processes that do not ask this store", ["store"], r
@@ -192,7 +197,7 @@ def configure_logging(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(),
+            Redact(),  # the last line: no text gets behind it
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from app.redaction import frames
 from app.serving.isolation import Halving
 from app.serving.native import Ended, Runner
 from app.serving.queue import Entry, padding_ratio
@@ -15,8 +16,6 @@ from app.telemetry import Metrics, get_logger
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-_DETAIL_CHARS = 200
 
 
 class Execution(Generic[Item, Result]):
@@ -136,8 +135,8 @@ class Execution(Generic[Item, Result]):
             "batch_failed",
             model=self._model,
             error=type(error).__name__,
-            detail=str(error)[:_DETAIL_CHARS],
-            where=where,
+            kind=where,
+            where=frames(error),  # never its message: that may quote what the model was asked
         )
 
 

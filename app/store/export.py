@@ -2,9 +2,9 @@
 
 A stream's ids only grow, so what was read up to an id is complete for good. Whether something
 after that id was trimmed unread shows at the next reading: the entry of the last id read, which
-our own trimming spares, must still be there, or noted as withdrawn by an erasure. A page is read in one transaction with that witness
-and the stream's counts, so that no trimming comes between them; the counts (from Redis 7 on) say
-how many are missing.
+our own trimming spares, must still be there, or noted as withdrawn by an erasure. A page is read in
+one transaction with that witness and the stream's counts, so that no trimming comes between them;
+the counts (from Redis 7 on) say how many are missing.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ touches one slot of a Redis Cluster. Names carry ids and digests only, never a t
 
 | key | type | holds |
 |---|---|---|
-| `person:<user>` | hash | generation, state (live, erased), created; of notices: seen, since, traits |
+| `person:<user>` | hash | generation, state (live, erased), created; seen, since, sealed traits |
 | `conversations:<user>` | zset | conversation ids by time of the last turn |
 | `conversation:<id>` | hash | user, created, updated, seq, tokens, feeling, crisis, disclosed |
 | `turns:<id>` | list | `<seq> <tokens> <turn id> <sealed turn>`, in order |

@@ -25,9 +25,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.errors import StartupError
 from app.store.codec import KEY_BYTES, Cipher
-from app.store.link.client import RedisClient
+from app.store.ledger import Ledger
 
-LEDGER_SECONDS = 400 * 86_400.0  # longer than any token lives
 _CHECK_OWNER = "#check"  # a key that every master key must be able to unwrap
 _CACHE_SECONDS = 30.0
 _CACHE_SIZE = 20_000

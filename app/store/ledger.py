@@ -148,7 +148,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        """One writer at a time: pruning replaces the file, and a line must not go into the old one."""
+        """One writer at a time: pruning replaces the file, and no line must go into the old one."""
         with self.path.with_name(f".{self.path.name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

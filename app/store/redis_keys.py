@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
-from app.store.link.client import RedisClient
 from app.store.keystore import KeyRow
 from app.store.ledger import LEDGER_SECONDS
+from app.store.link.client import RedisClient
 
 _ERASURES = "#erasures"
 

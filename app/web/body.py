@@ -27,6 +27,7 @@ _DIGITS_MAX = 400  # of one number
 _ERRORS_MAX = 20
 # Strings first, so that brackets inside them do not count; a string may lack its end.
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9_$@~:/.\[\]-]{1,64}")  # of a field; a text has spaces, or is longer
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 M = TypeVar("M", bound=BaseModel)
@@ -132,8 +133,12 @@ def invalid(errors: Iterable[ErrorDetails], prefix: str = "") -> InputError:
 
 
 def pointer(parts: Iterable[str | int]) -> str:
-    """An RFC 6901 pointer."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    """An RFC 6901 pointer. A key that looks like no name is not repeated: it may be a text."""
+    return "".join("/" + _named(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _named(part: str | int) -> str:
+    return str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "?"
 
 
 def _check_depth(raw: bytes) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from flask import Blueprint, Response, stream_with_context
+from flask import Blueprint, Response
 from pydantic import BaseModel
 
 from app.domain import LearnedModel
@@ -69,8 +69,7 @@ class _Rights:
         user_id = call.person.user_id
         limits = self._edge.quotas.exports.take(user_id)
         head = self._head(user_id)  # what fails here is still answered as an error
-        pieces = self._document(user_id, head)
-        response = Response(stream_with_context(pieces), content_type="application/json")
+        response = Response(self._document(user_id, head), content_type="application/json")
         response.headers["Content-Disposition"] = 'attachment; filename="kindred-export.json"'
         response.headers.update(limits)
         return response

@@ -197,7 +197,15 @@ class ExportOut(BaseModel):
     model_config = shown(
         format=EXPORT_FORMAT,
         made_at="2026-03-01T18:04:05.123Z",
-        person={},
+        person={
+            "user_id": "u1a01jcm2k8e4t5v6w7x8y9z0a1b2f",
+            "created_at": "2026-02-28T18:04:05.123Z",
+            "last_seen_at": "2026-03-01T18:04:05.123Z",
+            "kept_until": "2026-05-30T18:04:05.123Z",
+            "token_generation": 1,
+            "said_to_be_a_minor": False,
+            "stored_answers": 2,
+        },
         retention_days={"conversations": 90.0},
         memories=[],
         conversations=[],

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.errors import InputError, KindredError, Unauthenticated
+from app.redaction import frames
 from app.telemetry import Metrics, get_logger
 from app.web.limits import Exceeded
 
@@ -100,22 +101,12 @@ def install(app: Flask, metrics: Metrics) -> None:
 
     def unforeseen(error: Exception) -> Response:
         metrics.failures.labels("web").inc()
-        log.error("unforeseen", error=type(error).__name__, where=_where(error))
+        log.error("unforeseen", error=type(error).__name__, where=frames(error))
         return respond(unexpected())
 
     app.register_error_handler(KindredError, ours)
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(Exception, unforeseen)
-
-
-def _where(error: BaseException) -> list[str]:
-    """The last frames, without messages or values: those might hold what a person wrote."""
-    frames, trace = [], error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return frames[-6:]
 
 
 __all__ = ["install", "problem_of", "request_id", "respond", "retry_after", "unexpected"]

@@ -119,7 +119,7 @@ def _query(model: type[BaseModel]) -> BaseModel:
     twice = [name for name, values in request.args.lists() if len(values) > 1]
     if twice:
         errors = [FieldError("is given twice", body.pointer([name])) for name in twice]
-        raise InputError(f"/{twice[0]}: is given twice", errors)
+        raise InputError(f"{errors[0].pointer}: is given twice", errors)
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.dialog.companion import Companion
+from app.domain import LearnedModel
 from app.settings import Settings
 from app.store.store import Store
 from app.telemetry import Metrics
@@ -33,6 +34,15 @@ BodyTimeout = Callable[[float, bool], AbstractContextManager[object]]
 Attend = Callable[[Any], AbstractContextManager[None]]
 
 
+# The registered models that learned from whoever the dataset knows by that keyed hash.
+Learned = Callable[[str], Sequence[LearnedModel]]
+
+
+def from_nobody(_person: str) -> Sequence[LearnedModel]:
+    """Where no model was ever registered."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts that views call, and the secrets that the edge checks."""
@@ -46,3 +56,4 @@ class Services:
     jwt_secret: str
     admin_key: str
     attend: Attend = nullcontext
+    learned: Learned = from_nobody

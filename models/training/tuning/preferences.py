@@ -63,6 +63,16 @@ def read_preferences(path: Path, seed: int = 0) -> list[Preference]:
     Examples those with one group (or, without one, one context) and one head are paired.
     Raises BadExample, naming file and line.
     """
+    pairs, examples = _read(path)
+    return pairs + pairs_of(examples, seed)
+
+
+def people_of(path: Path) -> frozenset[str]:
+    """Who judged the examples of such a file, as keyed hashes; ready pairs name nobody."""
+    return frozenset(example.rater for example in _read(path)[1])
+
+
+def _read(path: Path) -> tuple[list[Preference], list[Example]]:
     pairs: list[Preference] = []
     examples: list[Example] = []
     opener: Any = gzip.open if path.suffix == ".gz" else open
@@ -78,7 +88,7 @@ def read_preferences(path: Path, seed: int = 0) -> list[Preference]:
                     examples.append(parse_example(row))
             except ValueError as error:
                 raise BadExample(f"{path.name}:{number}: {error}") from error
-    return pairs + pairs_of(examples, seed)
+    return pairs, examples
 
 
 def _pair(row: dict[str, Any]) -> Preference:

@@ -26,7 +26,7 @@ from models.training.tuning.policy import (
     rewrite_metrics,
     write_served,
 )
-from models.training.tuning.preferences import Preference, read_preferences
+from models.training.tuning.preferences import Preference, people_of, read_preferences
 from models.training.tuning.report import table
 from models.training.tuning.reward import RewardModel, open_reward
 from models.training.tuning.session import Session
@@ -94,7 +94,7 @@ def tune(options: argparse.Namespace, arguments: list[str]) -> int:
             command=command,
             metrics=settings,
             data=data,
-            people=talk.people,
+            people=_people(options, config, talk),
         )
         found = _evaluate(run, options, talk, reward)
         if found is None:
@@ -104,6 +104,13 @@ def tune(options: argparse.Namespace, arguments: list[str]) -> int:
         run.finish(found)
         run.log(f"wrote {options.out.name}, version {manifest.version}")
     return 0
+
+
+def _people(options: argparse.Namespace, config: TuneConfig, talk: Talk) -> frozenset[str]:
+    """Whose words or judgements were learned from, as keyed hashes."""
+    if config.method != DPO or options.preferences == RANKED:
+        return talk.people
+    return talk.people | people_of(Path(options.preferences))
 
 
 def _given_pairs(options: argparse.Namespace, config: TuneConfig) -> list[Preference] | None:

@@ -58,6 +58,12 @@ def test_a_derived_id_is_always_the_same_and_keeps_its_parts_apart() -> None:
     assert ids.valid("r", ids.derived("r", owner, "ab", "c"))
 
 
+def test_an_id_tells_when_it_was_made() -> None:
+    assert ids.made_at(ids.make("u", 9, 1_764_000_000.123)) == pytest.approx(1_764_000_000.123)
+    with pytest.raises(NotFound):
+        ids.made_at("nonsense")
+
+
 def test_a_partition_outside_the_two_digits_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="partition 256"):
         ids.make("u", 256, 1.0)
