@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from app.dialog import safety
 from app.dialog.care import texts
 from app.dialog.care.texts import Kind
-from app.dialog.lines import BOUNDARY
-from app.dialog.safety.messages import Danger
 from app.dialog.screen.rules import for_adults
 from app.domain import Speaker, UserContext
 
-_KINDS = {Danger.SELF: Kind.SELF, Danger.OTHER: Kind.OTHER, Danger.LOSS: Kind.LOSS}
+_KINDS = {safety.Danger.SELF: Kind.SELF, safety.Danger.OTHER: Kind.OTHER, safety.Danger.LOSS: Kind.LOSS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +45,16 @@ def answer(
     """
     if reading.danger is not None:
         return care(reading.danger, said, region, minor=minor)
-    if reading.abusive:
-        return Answer(BOUNDARY)
     if minor and for_adults(message):
         return Answer(texts.boundary_for_young(region))
-    return None
+    return None if reading.boundary is None else Answer(reading.boundary)
 
 
 def care(
-    danger: Danger | None, said: Collection[str], region: str, *, minor: bool
+    danger: safety.Danger | None, said: Collection[str], region: str, *, minor: bool
 ) -> Answer:
     """The protocol's answer to a danger (None, not told: as to one's own); as in `answer`."""
-    kind = _KINDS[danger or Danger.SELF]
+    kind = _KINDS[danger or safety.Danger.SELF]
     return Answer(_crisis(kind, said, region, young=minor), kind)
 
 

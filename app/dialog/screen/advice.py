@@ -22,10 +22,10 @@ MEDICAL = Rule.of(
     rf"""
     mg, ml, gram, unit, pill, tablet, capsule, puff, drop, dose ~ \d+(?:[.,]\d+)? ?(?:mg|mcg|µg|ml|cc|
       milligrams?|micrograms?|millilit(?:er|re)s?|units|pills?|tablets?|capsules?|puffs|drops|doses?)
-    pill, tablet, capsule, dose ~ (?:a|one|two|three|four|half a|another|double|twice the|extra|more)
-       (?:more )?(?:pills?|tablets?|capsules?|doses?|dosage)
+    pill, tablet, capsule, dose ~ (?:one|two|three|four|half a|another|double|twice the|extra|more|a higher|a lower)
+       (?:more )?(?:pills?|tablets?|capsules?|doses?|dosage)(?! of (?:sun|fun|laugh|kind|calm))
     overdose ~ overdose
-    med, pill, dose, insulin, treatment, therapy, prescription, antidepress ~ (?:stop|quit|skip|drop|
+    med, pill, dose, insulin, treatment, therapy, prescription, antidepress ~ (?<!n't )(?<!not )(?<!never )(?<!before you )(?:stop|quit|skip|drop|
       come off|get off|go off|double|increase|up|raise|lower|reduce|halve|cut|change|adjust|switch)
        (?:taking |using )?(?:your|the|those|all|that)(?: \w+)? ?(?:meds?|medications?|medicines?|
       pills?|tablets|dose|dosage|insulin|treatment|prescriptions?|antidepressants?|therapy)
@@ -40,13 +40,13 @@ MEDICAL = Rule.of(
       (?:bipolar|autistic|anorexic|bulimic|schizophrenic|psychotic|manic|clinically \w+|diabetic|
       anemic|pregnant|contagious|having a (?:stroke|heart attack|panic attack))
     diagnos, prescri ~ (?:i|i'd|i'll|i can|my|your) (?:would |can )?(?:diagnos\w+|prescri\w+)|diagnos\w+ you
-    take, try, use, need, recommend ~ (?:take|taking|try|use|need|recommend|get some|pop) (?:an? |some |your |a few |
-      any |more |the )?{_DRUGS}
+    tak, try, use, need, recommend, get_some, pop ~ (?:take|taking|try|use|need|recommend|get some|pop) (?:an? |some |your |a few |
+      any |more |the |one |two |three )?{_DRUGS}
     {", ".join(("safe", "fine", "okay", "ok_to"))} ~ (?:safe|fine|okay|ok) to (?:mix|combine|take|drink)(?: \w+){{0,3}}
        (?:with|together|and)
     cure ~ (?:will|can|to) cure (?:you|your|it|that|depression|anxiety|cancer)
     vaccin ~ (?:don't|do not|never) (?:get|take)(?: the| a| any)? vaccin\w+|vaccines? (?:are|is|cause)
-    normal_, nothing_to_worry ~ (?:that|this|the) (?:pain|lump|rash|bleeding|fever|chest pain|symptom)s? (?:is|are)
+    normal, nothing, fine, harmless ~ (?:that|this|the|a|chest|your) (?:chest )?(?:pain|lump|rash|bleeding|fever|chest pain|symptom)s? (?:is|are)
        (?:normal|nothing|fine|harmless)
     """,
 )
@@ -58,13 +58,13 @@ LEGAL = Rule.of(
       totally |just )?(?:sue|press charges|plead|file a lawsuit|settle|take (?:him|her|them) to court)
     legal ~ (?:it's|it is|that's|that is|perfectly|totally|completely) (?:not )?(?:il)?legal(?: to| for| in|
       ly)?(?= |\.|!|,|$)|you (?:can|can't|cannot|could|may) legally|legally,? (?:you|they|he|she)
-    your_rights, the_law, a_case, court ~ you have (?:a|a strong|a good|a great|every|no) (?:legal )?(?:case|claim|right
+    case, claim, right_to, the_law, court, judge ~ you have (?:a|a strong|a good|a great|every|no) (?:legal )?(?:case|claim|right
        to (?:sue|evict|fire))|(?:under|according to) the law|the (?:law|court|judge) (?:says|will|would|has to)|
       (?:win|lose|fight) (?:the|your|that|it in) (?:case|court)
     guilty, confess, police ~ plead (?:not )?guilty|(?:lie|don't talk|never talk|don't speak|say nothing) to the
        (?:police|cops|judge|court)
-    contract, lease, will_, taxes ~ (?:sign|break|ignore|don't sign) (?:the|that|your|a) (?:contract|lease|prenup)|
-      (?:don't|do not|no need to|not) (?:have to )?pay (?:your|the|any) (?:taxes|fine|rent)
+    contract, lease, prenup, taxes, fine, rent ~ (?:sign|break|ignore|don't sign) (?:the|that|your|a) (?:contract|lease|prenup)|
+      (?:don't|do not|no need to|not) (?:have to )?pay (?:your|the|any|that) (?:taxes|fines?|rent)
     custody, divorce ~ you(?:'ll| will| would| can) (?:get|win|lose) (?:full )?custody|
       you should (?:file for )?divorce
     visa, immigra, asylum ~ (?:overstay|lie on) (?:your|the) (?:visa|application)
@@ -87,8 +87,8 @@ FINANCIAL = Rule.of(
     money, gift_card, cash_app, cashapp, venmo, paypal, wire, transfer ~ (?:send|wire|transfer|lend|give) (?:me|us)
        (?:some |the |your |a )?(?:money|cash|gift cards?|\$|bank)|cash ?app|venmo|
       (?:my|via|by|on) paypal|buy (?:a |some )?gift cards?
-    quit_your_job ~ you should (?:just |definitely )?quit your job
-    bet_, gamble, casino, lottery ~ (?:bet|gamble|put) (?:it all|everything|your (?:money|savings|rent))|
+    quit_your_job ~ (?:you should|just|go ahead and|definitely) (?:just |definitely )?quit your job
+    bet_, gamble, casino, lottery, put_ ~ (?:bet|gamble|put) (?:it all|everything|your (?:money|savings|rent))|
       you(?:'ll| will| should) (?:win|play) (?:the|at the) (?:lottery|casino)
     """,
 )

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from app.dialog.screen import personal
 from app.dialog.screen.advice import FINANCIAL, LEGAL, MEDICAL
 from app.dialog.screen.phrases import folded
-from app.dialog.screen.unkind import COURTING, HARM, INSULT, OFFENSIVE, SEXUAL
+from app.dialog.screen.unkind import COURTING, HARM, INSULT, OFFENSIVE, SEXUAL, THREAT
 from app.dialog.screen.untrue import HUMAN
 
-RULES = (OFFENSIVE, HARM, INSULT, SEXUAL, HUMAN, MEDICAL, LEGAL, FINANCIAL)
+RULES = (OFFENSIVE, THREAT, HARM, INSULT, SEXUAL, HUMAN, MEDICAL, LEGAL, FINANCIAL)
 
 
 def reasons(text: str) -> Iterator[str]:
     """Each reason whose words the text holds."""
     lower = folded(text)
-    yield from (rule.reason for rule in RULES if rule.finds(lower))
+    yield from dict.fromkeys(rule.reason for rule in RULES if rule.finds(lower))
     if personal.found(lower):
         yield personal.REASON
 

@@ -12,7 +12,7 @@ _KIN = (
 )
 _THINGS = (
     r"(?:job|house|home|apartment|flat|car|bike|dog|cat|puppy|kitten|school|college|class|classes|"
-    r"office|work|birthday|childhood|wedding|body|hair|skin|face|hands?|eyes|legs?|stomach|teeth|"
+    r"office|work(?! here)|birthday|back|head|arm|leg|knee|feet|foot|ears?|nose|mouth|lungs|childhood|wedding|body|hair|skin|face|hands?|eyes|legs?|stomach|teeth|"
     r"phone|bed|bedroom|kitchen|garden|room|town|country|church|guitar|lunch|dinner|breakfast|coffee)"
 )
 
@@ -38,7 +38,7 @@ HUMAN = Rule.of(
       graduated|married|cooked|cook|baked|played|used to|slept|woke|walked|swam|studied|study|
       met (?:my|a|him|her|someone)|watched|saw (?:a|the|it|that) (?:movie|film|show|game)|read (?:a|it|that)
        (?:book )?(?:last|yesterday|as)|drink|drank|smoke|smoked|teach|taught|majored|dated|exercise|
-      run (?:every|a|marathons)|travel(?:l?ed)?|cried|sleep)(?! (?:only )?with words)
+      run (?:every|a|marathons)|broke my|got home|got (?:back|up)|went to|made dinner|travel(?:l?ed)?|cried|sleep)(?! (?:only )?with words)
     i_have, i've, i_had, i_own, i_got ~ i(?:'ve| have| had|'ve got| own| got| have got) (?:a |an |one |two |three |
       four |some |my own )?(?:dog|dogs|cat|cats|kid|kids|son|sons|daughter|daughters|brother|brothers|
       sister|sisters|wife|husband|child|children|pet|pets|boyfriend|girlfriend|job|house|car|body|
@@ -47,9 +47,9 @@ HUMAN = Rule.of(
       there|a|as)
     i'm, i_am, im_ ~ (?:i'm|i am|im) (?:currently |just |so |really )?(?:drinking|eating|cooking|driving|
       walking|wearing|sitting (?:in|on|at)|lying|at work|at home|at school|at the|in bed|in my|on my
-       way|going to (?:the|bed|sleep|work|school)|hungry|thirsty|starving|sleepy|drunk|sick|hungover|
+       way|going to (?:the|bed|sleep|work|school)|hungry|thirsty|starving|sleepy|drunk|sick(?! of)|hungover|exhausted|
       off to|getting (?:ready|married|dressed)|watching|heading|studying|working (?:on|at|as|from|in))
-    meet, see_you, come_over, pick_you, hang_out ~ (?:let's|we should|we could|can we|want to|wanna|
+    meet, see_you, come_over, pick_you, hang_out, grab_, get_, go_out, drive, visit, come_to ~ (?:let's|we should|we could|can we|want to|wanna|
       i'd love to|i can|i could|i'll) (?:all )?(?:meet (?:up|you|in|at|for|tonight|tomorrow|there|irl|soon|face)|hang out|grab (?:a|some)|
       get (?:coffee|dinner|lunch|a drink|together)|go out)|meet (?:you|me|up) (?:in person|at|tonight|
       tomorrow|there|for)|(?:i'll|i will|i can|let me) (?:come over|pick you up|drive|visit you|

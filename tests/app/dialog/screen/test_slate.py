@@ -40,7 +40,7 @@ def reasons(candidate: Candidate, at: Moment | None = None) -> tuple[str, ...]:
         ("I'm from Ohio and love it.", "human-claim"),
         ("write me at someone@example.com please", "personal-data"),
         ("call me on +1 202 555 0100 tonight", "personal-data"),
-        ("just take 200 mg and go to bed", "advice"),
+        ("just take 200 mg and go to bed", "medical"),
         ("yes yes that is good", "broken"),
         ("I like the one with the one with the one with the one", "broken"),
         ("ok", "broken"),
