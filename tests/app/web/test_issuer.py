@@ -1,0 +1,325 @@
+"""Tokens of an identity provider: who they name, and what is refused (faults, row 29)."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import IssuerUnavailable, StartupError, Unauthenticated
+from app.settings import Settings
+from app.store.store import Store
+from app.web.access import fetch
+from app.web.access.issuer import Issuer
+from app.web.access.key_set import KeySet, parse
+from tests import provider
+from tests.app.web.helpers import JWT_SECRET, Edge, Script, assert_problem
+
+BOTH = ("RS256", "ES256")
+
+
+@pytest.fixture
+def outside(make: Any, script: Script, tmp_path: Path) -> Edge:
+    """An app that trusts the provider."""
+    path = tmp_path / "keys.json"
+    path.write_text(provider.key_set())
+    return make(
+        script,
+        jwks_file=path,
+        jwt_issuer=provider.NAME,
+        jwt_audience=provider.AUDIENCE,
+        jwt_algorithms=provider.ALGORITHMS,
+    )
+
+
+def call(edge: Edge, token: str, method: str = "GET", path: str = "/v1/conversations") -> Any:
+    json_ = {"message": "hi"} if path == "/v1/chat" else None
+    return edge.client.open(
+        path, method=method, json=json_, headers={"Authorization": f"Bearer {token}"}
+    )
+
+
+@pytest.mark.faults(29)
+@pytest.mark.parametrize("name", [name for name, _ in provider.attacks(JWT_SECRET)])
+def test_row_29_what_the_provider_did_not_sign_for_us_is_401(outside: Edge, name: str) -> None:
+    token = dict(provider.attacks(JWT_SECRET))[name]
+    assert_problem(call(outside, token), 401, "unauthenticated")
+    assert_problem(call(outside, token, "POST", "/v1/chat"), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        lambda: provider.token(),
+        lambda: provider.token(algorithm="ES256"),
+        lambda: provider.token(headers={"typ": "at+jwt"}),
+        lambda: provider.token(aud=["another-api", provider.AUDIENCE]),
+        lambda: provider.token(scope="openid", email="ada@example.org"),
+    ],
+)
+def test_what_it_signed_names_one_person(outside: Edge, token: Any) -> None:
+    assert call(outside, token()).status_code == 200
+    assert call(outside, token(), "POST", "/v1/chat").status_code == 200
+    assert call(outside, provider.token(sub="bob")).status_code == 200
+
+
+def test_guests_go_on_beside_it(outside: Edge) -> None:
+    guest = outside.client.post("/v1/auth/guest").json
+    assert call(outside, guest["token"]).status_code == 200
+
+
+def test_ours_are_not_made_of_theirs(outside: Edge) -> None:
+    answer = call(outside, provider.token(), "POST", "/v1/auth/refresh")
+    assert_problem(answer, 403, "forbidden")
+
+
+def test_revoking_ends_what_was_issued_before(outside: Edge, store: Store) -> None:
+    old = provider.token(iat=int(time.time()) - 60)
+    assert call(outside, old).status_code == 200
+    assert call(outside, old, "POST", "/v1/auth/revoke").status_code == 204
+    for path, method in (("/v1/conversations", "GET"), ("/v1/chat", "POST")):
+        assert_problem(call(outside, old, method, path), 401)
+    fresh = provider.token(iat=int(time.time()) + 2)  # their clock runs ahead a little
+    assert call(outside, fresh).status_code == 200
+
+
+def test_who_erased_themselves_comes_back_as_somebody_new(outside: Edge) -> None:
+    old = provider.token(iat=int(time.time()) - 60)
+    assert call(outside, old, "DELETE", "/v1/me").status_code in (200, 204)
+    assert_problem(call(outside, old), 401)
+    assert call(outside, provider.token(iat=int(time.time()) + 2)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable"),
+    [
+        ({"jwt_issuer": ""}, "KINDRED_JWT_ISSUER"),
+        ({"jwt_audience": ""}, "KINDRED_JWT_AUDIENCE"),
+        ({"jwt_algorithms": "HS256"}, "KINDRED_JWT_ALGORITHMS"),
+        ({"jwt_algorithms": "RS256,none"}, "KINDRED_JWT_ALGORITHMS"),
+        ({"jwt_algorithms": ""}, "KINDRED_JWT_ALGORITHMS"),
+        ({"jwks_url": "https://id.example/keys"}, "only one"),
+        ({"jwks_file": Path("/nowhere")}, "KINDRED_JWKS_FILE"),
+        ({"jwks_file": None, "jwks_url": "http://id.example/keys"}, "https"),
+        ({"jwks_file": None, "jwks_url": "file:///etc/passwd"}, "https"),
+    ],
+)
+def test_settings_that_do_not_fit_stop_the_start(
+    settings: Settings, tmp_path: Path, changes: dict[str, Any], variable: str
+) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(provider.key_set())
+    good = {"jwks_file": path, "jwt_issuer": provider.NAME, "jwt_audience": provider.AUDIENCE}
+    with pytest.raises(StartupError, match=variable):
+        Issuer.configured(settings.model_copy(update={**good, **changes}), _unbounded)
+
+
+def _unbounded(*_: Any) -> Any:
+    return nullcontext()
+
+
+def test_without_a_provider_there_is_none(settings: Settings) -> None:
+    assert Issuer.configured(settings, _unbounded) is None
+
+
+def test_of_a_key_set_only_fit_keys_are_used() -> None:
+    rsa, ec = provider.rsa_key(), provider.ec_key()
+    secret = {"kty": "oct", "kid": "s", "k": "c2VjcmV0", "alg": "RS256"}
+    private = {**provider.RSAAlgorithm.to_jwk(rsa, as_dict=True), "kid": "p"}
+    unfit = [
+        secret,
+        private,
+        provider.jwk(provider.rsa_key("short", 1_024), "short"),
+        provider.jwk(rsa, "enc", use="enc"),
+        provider.jwk(rsa, "ops", key_ops=["encrypt"]),
+        provider.jwk(rsa, "other", alg="RS512"),
+        {key: value for key, value in provider.jwk(rsa, "x").items() if key != "kid"},
+        {**provider.jwk(rsa, "broken"), "n": "!"},
+        {**provider.jwk(ec, "curve"), "crv": "P-384"},
+        "text",
+        None,
+    ]
+    with pytest.raises(ValueError):
+        parse(json.dumps({"keys": unfit}).encode(), BOTH)
+    fit = [provider.jwk(rsa, "a"), provider.jwk(ec, "b")]
+    keys = parse(json.dumps({"keys": [*unfit, *fit]}).encode(), BOTH)
+    assert set(keys) == {("a", "RS256"), ("b", "ES256")}
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"keys": 1}', b"[" * 100_000, b"\xff"])
+def test_what_is_no_key_set(raw: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse(raw, BOTH)
+
+
+class Provider:
+    """Counts how often it is asked; fails as it is told."""
+
+    def __init__(self) -> None:
+        self.text = provider.key_set()
+        self.asked = 0
+        self.error: Exception | None = None
+        self.slow = threading.Event()
+        self.slow.set()
+
+    def __call__(self) -> bytes:
+        self.asked += 1
+        assert self.slow.wait(10)
+        if self.error is not None:
+            raise self.error
+        return self.text.encode()
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [1_000.0]
+
+
+@pytest.fixture
+def keys(now: list[float]) -> tuple[KeySet, Provider]:
+    source = Provider()
+    return KeySet(source, BOTH, clock=lambda: now[0]), source
+
+
+def test_known_keys_are_asked_for_once(keys: tuple[KeySet, Provider], now: list[float]) -> None:
+    found, source = keys
+    for _ in range(5):
+        found.key(provider.RSA_KID, "RS256")
+        now[0] += 100
+    assert source.asked == 1
+
+
+def test_an_unknown_key_is_asked_for_once_a_minute(
+    keys: tuple[KeySet, Provider], now: list[float]
+) -> None:
+    found, source = keys
+    found.key(provider.RSA_KID, "RS256")
+    for second in range(120):
+        now[0] = 1_000.0 + second
+        with pytest.raises(Unauthenticated):
+            found.key(f"guess-{second}", "RS256")
+    assert source.asked == 2
+    source.text = provider.key_set(provider.jwk(provider.rsa_key("new"), "new"))
+    now[0] += 60
+    assert found.key("new", "RS256")
+    with pytest.raises(Unauthenticated):
+        found.key(provider.RSA_KID, "RS256")  # withdrawn
+
+
+def test_old_keys_serve_while_the_provider_is_away_for_a_day(
+    keys: tuple[KeySet, Provider], now: list[float]
+) -> None:
+    found, source = keys
+    found.key(provider.RSA_KID, "RS256")
+    source.error = OSError("away")
+    for hours in (1, 12, 23.9):
+        now[0] = 1_000.0 + hours * 3_600
+        assert found.key(provider.RSA_KID, "RS256")
+    now[0] = 1_000.0 + 25 * 3_600
+    with pytest.raises(IssuerUnavailable):
+        found.key(provider.RSA_KID, "RS256")
+    source.error = None
+    now[0] += 60
+    assert found.key(provider.RSA_KID, "RS256")
+
+
+def test_before_the_first_answer_nobody_is_called_wrong(
+    keys: tuple[KeySet, Provider], now: list[float]
+) -> None:
+    found, source = keys
+    source.error = ValueError("a page of HTML")
+    for _ in range(3):
+        with pytest.raises(IssuerUnavailable):
+            found.key(provider.RSA_KID, "RS256")
+    assert source.asked == 1
+    source.error = None
+    now[0] += 5
+    assert found.key(provider.RSA_KID, "RS256")
+
+
+def test_a_slow_provider_is_waited_for_by_nobody_whose_key_is_known(
+    keys: tuple[KeySet, Provider], now: list[float]
+) -> None:
+    found, source = keys
+    found.key(provider.RSA_KID, "RS256")
+    now[0] += 700
+    source.slow.clear()
+    try:
+        for _ in range(5):
+            assert found.key(provider.RSA_KID, "RS256")  # though the question is still open
+    finally:
+        source.slow.set()
+    end = time.monotonic() + 10
+    while source.asked < 2:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert source.asked == 2
+
+
+def test_one_question_serves_all_who_wait(keys: tuple[KeySet, Provider]) -> None:
+    found, source = keys
+    source.slow.clear()
+    got: list[Any] = []
+    ask = lambda: got.append(found.key(provider.RSA_KID, "RS256"))
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    source.slow.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(got) == 5
+    assert source.asked == 1
+
+
+def test_a_withdrawn_key_ends_tokens_that_were_verified_before(now: list[float]) -> None:
+    source = Provider()
+    found = KeySet(source, BOTH, clock=lambda: now[0])
+    issuer = Issuer(provider.NAME, provider.AUDIENCE, BOTH, found)
+    token = provider.token()
+    assert issuer.read(token).subject == "ada"
+    source.text = provider.key_set(provider.jwk(provider.rsa_key("new"), "new"))
+    now[0] += 700
+    with pytest.raises(Unauthenticated):
+        found.key("unknown", "RS256")  # reads the set anew
+    with pytest.raises(Unauthenticated):
+        issuer.read(token)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = {"/keys": provider.key_set().encode(), "/long": b" " * 300_000}.get(self.path, b"")
+        self.send_response(302 if self.path == "/moved" else 200)
+        self.send_header("Location", "/keys")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own name
+        """Say nothing."""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_keys_are_fetched(address: str) -> None:
+    assert parse(fetch.reader(f"{address}/keys", _unbounded)(), BOTH)
+    for path in ("/moved", "/long"):
+        with pytest.raises((OSError, ValueError)):
+            fetch.reader(f"{address}{path}", _unbounded)()
+    with pytest.raises(OSError):
+        fetch.reader("http://127.0.0.1:1/keys", _unbounded)()
