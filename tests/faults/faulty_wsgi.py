@@ -33,6 +33,7 @@ from app.serving.engine import Engine
 from app.serving.loading import Models, load_models
 from app.settings import Settings
 from app.telemetry import Metrics
+from models.generator import Generation
 
 _sleep = get_original("time", "sleep")  # models run on native threads, which are not gevent's
 
@@ -109,8 +110,8 @@ def _nan(result: Any) -> Any:
         return np.full_like(result, np.nan)
     if hasattr(result, "serving"):
         return replace(result, heads=dict.fromkeys(result.heads, math.nan), serving=math.nan)
-    bad = tuple(replace(one, mean_logprob=math.nan) for one in result.candidates)
-    return replace(result, candidates=type(result.candidates)(bad))
+    given = result.candidates or (Generation("A line that it is not sure of.", 8, 0.0, True),)
+    return replace(result, candidates=tuple(replace(g, mean_logprob=math.nan) for g in given))
 
 
 def open_faulty(settings: Settings, metrics: Metrics) -> Engine:

@@ -37,6 +37,7 @@ bounded in time, listens on 127.0.0.1 alone, and is ended by process id.
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import json
 import os
@@ -59,6 +60,7 @@ from app.store.private_redis import PrivateRedis
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 400.0  # torch alone may take a minute to import on a busy machine
 CALL_SECONDS = 60.0
+_PR_SET_PDEATHSIG = 1  # Linux, sys/prctl.h
 END_SECONDS = 60.0  # beyond gunicorn's grace of 30
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 ADMIN_KEY = "an-administrator-of-the-fault-tests-0123456789"
@@ -97,6 +99,11 @@ class Answer:
     def json(self) -> Any:
         """The body read as JSON."""
         return json.loads(self.text)
+
+
+def _end_with_parent() -> None:
+    """A test run that is killed itself leaves no gunicorn behind (its workers look after it)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def eventually(what: Callable[[], Any], seconds: float = 60.0, why: str = "") -> Any:
@@ -179,6 +186,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         if ready:
             self.wait_ready()
