@@ -22,6 +22,7 @@ from models.checkpoint import (
     file_sha256,
     verify,
 )
+from models.hub import DEFAULT_REVISION, split_revision
 from models.prompt import MAX_CONTEXT_TOKENS, context_ids
 from models.reply_text import is_ill, last_sentence
 from models.runtimes.choice import choose
@@ -102,7 +103,7 @@ class Generator:
         dtype: str = "auto",
         threads: int | None = None,
     ) -> Generator:
-        """Load a folder (checked against its manifest, if it has one) or a hub id.
+        """Load a folder (checked against its manifest, if it has one), or a hub id or id@commit.
 
         runtime, device, dtype: see `models.runtimes.choice`. threads: of one run, and torch's
         own; None leaves them. Raises ModelFileError for a folder that is altered, incomplete or
@@ -123,13 +124,16 @@ class Generator:
             torch.set_num_threads(threads)
         choice = choose(runtime, device, dtype)
         options = {"local_files_only": local, "trust_remote_code": False}
-        model = GPT2LMHeadModel.from_pretrained(
-            str(path_or_id), use_safetensors=True, dtype=torch.float32, **options
+        name, revision = (
+            (str(folder), DEFAULT_REVISION) if local else split_revision(str(path_or_id))
         )
-        tokenizer = AutoTokenizer.from_pretrained(str(path_or_id), **options)
+        model = GPT2LMHeadModel.from_pretrained(
+            name, revision=revision, use_safetensors=True, dtype=torch.float32, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, **options)
         if not local:
             commit = getattr(model.config, "_commit_hash", None) or "unknown"
-            version = f"{path_or_id}@{commit[:12]}"
+            version = f"{name}@{commit[:12]}"
         network = make_runtime(model, choice, threads=threads)
         return cls(network, tokenizer, version, str(choice))
 

@@ -200,7 +200,8 @@ def _bind(options: argparse.Namespace) -> str:
 
 
 def _url(options: argparse.Namespace) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # nosec B104: read, not listened on
+    host = everywhere.get(options.host, options.host)
     return f"http://{host}:{options.port}"
 
 

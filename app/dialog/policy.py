@@ -46,7 +46,7 @@ def select(candidates: Iterable[Candidate], *, seed: int, exploration: float) ->
         c.candidate_id: exploration * weight + (1 - exploration) * (c is few[0])
         for c, weight in zip(few, weights, strict=True)
     }
-    dice = Random(seed)
+    dice = Random(seed)  # nosec B311: no secret, and a choice can be made again from its seed
     explored = dice.random() < exploration
     chosen = dice.choices(few, weights)[0] if explored else few[0]
     return _choice(candidates, chosen, propensity, explored=explored)

@@ -131,11 +131,11 @@ class PrivateRedis:
         try:
             log = self._folder / "redis.log"
             log_start = log.stat().st_size if log.exists() else 0
-            self._process = self._spawn(log, alive)
+            process = self._process = self._spawn(log, alive)
         finally:
             os.close(alive)  # the server has inherited it, and with it the lock
-        self._record(self._process.pid)
-        self._await_answer(log, log_start)
+        self._record(process.pid)
+        self._await_answer(process, log, log_start)
 
     def _record(self, pid: int) -> None:
         (self._folder / "redis.pid").write_text(str(pid))
@@ -165,11 +165,10 @@ class PrivateRedis:
             pass_fds=(alive,),
         )
 
-    def _await_answer(self, log: Path, log_start: int) -> None:
-        assert self._process is not None
+    def _await_answer(self, process: subprocess.Popen[bytes], log: Path, log_start: int) -> None:
         end = time.monotonic() + self._start_seconds
-        while self._answering() != self._process.pid:
-            if self._process.poll() is not None:
+        while self._answering() != process.pid:
+            if process.poll() is not None:
                 self._process = None
                 raise StartupError(f"the private Redis gave up: {_last_words(log, log_start)}")
             if time.monotonic() > end:
@@ -229,7 +228,9 @@ def _socket_path(folder: Path) -> Path:
     if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
         return path
     name = f"kindred-{os.getuid()}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):
+    bases = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()]
+    # Foreseeable names: `_private_folder` makes the folder 0700, or refuses somebody else's.
+    for base in (*bases, "/tmp"):  # nosec B108
         if base:
             path = Path(base) / name / "redis.sock"
             if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:

@@ -202,7 +202,7 @@ class ExportOut(BaseModel):
             "created_at": "2026-02-28T18:04:05.123Z",
             "last_seen_at": "2026-03-01T18:04:05.123Z",
             "kept_until": "2026-05-30T18:04:05.123Z",
-            "token_generation": 1,
+            "token_generation": 1,  # nosec B105: a count
             "said_to_be_a_minor": False,
             "stored_answers": 2,
         },

@@ -56,7 +56,8 @@ def retry_after(error: KindredError) -> int | None:
     if base is None and error.status not in (429, 503):
         return None
     base = _BACK_SOON if base is None else max(0.0, base)
-    return max(1, math.ceil(base + random.uniform(0.0, max(_SPREAD, base / 2))))
+    spread = random.uniform(0.0, max(_SPREAD, base / 2))  # nosec B311: no secret
+    return max(1, math.ceil(base + spread))
 
 
 def respond(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:

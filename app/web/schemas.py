@@ -45,7 +45,7 @@ class Token(BaseModel):
     """A person's token."""
 
     model_config = shown(
-        token="eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1MWEwMSJ9.c2lnbmF0dXJl",
+        token="eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1MWEwMSJ9.c2lnbmF0dXJl",  # nosec B106: of the docs
         user_id="u1a01jcm2k8e4t5v6w7x8y9z0a1b2f",
         expires_at=_WHEN,
     )

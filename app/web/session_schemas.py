@@ -15,7 +15,7 @@ class SessionOut(BaseModel):
         signed_in=True,
         name="the bootstrap key",
         scopes=["read_reactions", "write_flags"],
-        csrf_token="Zm9yZ2VkIGNhbGxzIGhhdmUgbm9uZSBvZiB0aGVzZQ",
+        csrf_token="Zm9yZ2VkIGNhbGxzIGhhdmUgbm9uZSBvZiB0aGVzZQ",  # nosec B106: of the docs
         expires_at="2026-03-01T18:04:05.123Z",
     )
     signed_in: bool

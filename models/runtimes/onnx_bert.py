@@ -8,7 +8,8 @@ the packages onnx and onnxruntime (onnxruntime-gpu for CUDA). One caller at a ti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import numpy as np
 import onnx
@@ -83,8 +84,7 @@ def export(bert: Bert, *, responses: bool, half: bool = False) -> onnx.ModelProt
     )
     norm = [graph.weight(bert.norm.weight), graph.weight(bert.norm.bias)]
     x = graph.node("LayerNormalization", [summed, *norm], axis=-1, epsilon=bert.norm.eps)
-    for number, layer in enumerate(bert.layers):
-        assert isinstance(layer, Layer)
+    for number, layer in enumerate(cast("Iterable[Layer]", bert.layers)):
         owner = "owner" if responses and number >= bert.join else None
         x = _layer(graph, x, layer, f"layers.{number}", kinds, biases, owner)
     states = graph.cast(x, np.dtype(np.float32))

@@ -10,9 +10,9 @@ A compiled model releases the GIL while it runs. One caller at a time: there is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import openvino as ov
@@ -92,8 +92,7 @@ def build_graph(bert: Bert, *, responses: bool) -> ov.Model:
     spots = op.gather(_constant(bert.position.weight), positions, _int(0))
     x = op.add(op.add(words, spots), _constant(bert.segment.weight[0]))
     x = _norm(x, bert.norm)
-    for number, layer in enumerate(bert.layers):
-        assert isinstance(layer, Layer)
+    for number, layer in enumerate(cast("Iterable[Layer]", bert.layers)):
         attention = _Attention(layer, bert.config.hidden_size)
         qkv = _linear(x, layer.qkv, f"layers.{number}.qkv")
         mixed = attention.mixed(qkv, places, owner if number >= bert.join else None)

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models.hub import split_revision
 from models.runtimes.int8 import Int8Linear
 from models.runtimes.packing import Batch, Rows
 
@@ -62,6 +63,8 @@ class BertConfig:
 def resolve_base(base: str = "auto") -> Path:
     """The folder of the base model: "auto" is the packaged MiniLM, else a folder or a hub id.
 
+    A hub id may name a commit (`id@commit`).
+
     The package is found without importing it: importing it would pull sentence-transformers in.
     """
     if base in ("auto", PACKAGED_BASE_ID):
@@ -75,7 +78,8 @@ def resolve_base(base: str = "auto") -> Path:
     from huggingface_hub import snapshot_download
 
     wanted = ["config.json", "model.safetensors", "tokenizer.json"]
-    return Path(snapshot_download(base, allow_patterns=wanted))
+    name, revision = split_revision(base)
+    return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
 
 
 def load_base_state(folder: Path) -> dict[str, Tensor]:

@@ -104,8 +104,8 @@ class StaticStep:
             return self._body()
         if self._replay is None:
             self._capture()
-        assert self._replay is not None
-        assert self._logits is not None
+        if self._replay is None or self._logits is None:
+            raise RuntimeError("nothing was recorded")
         self._replay()
         return self._logits
 
