@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from app.dialog.safety.spelling import mended
+
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'", "\u00b4": "'"})
 _LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f480\U0001f605\U0001f606]|\\b(?:a?ha){2,}h?\\b")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
@@ -78,6 +80,7 @@ kill: kil kll kiil k*ll kiill klil ki*l k!ll kilk
 killing: kiling killin k*lling killng kling
 killed: kiled k*lled
 kill myself: killmyself kmself
+bottle: bottel bottl
 die: dei d*e diee dy dieee dei*
 dying: dieing diying dyin
 dead: ded d*ad deaad
@@ -103,11 +106,50 @@ will: wil
 friend: freind frend frnd
 worthless: worthles wortless
 goodbye: goodby gudbye
+the: teh hte
+have: hve hav
+that: taht
+with: wiht wtih
+not: nto
+said: siad
+i want: iwant
+i want to: iwanna iwana
+i do not: idont idnt
+i just: ijust ijus
+i keep: ikeep
+i can not: icant
+i am going: imgoing imgonna
+going to: goingto gointo
+want to die: wannadie wanadie wan2die
+end it: endit
+world: wrld wrold wurld
+to: ot
+be: b bee
+hate: h8
+forever: 4ever 4eva
+wish: wsh wsih
+took: tok tuk
+like: liek lik
+last: lst
+take: tkae taek
+point: piont ponit
+purpose: porpuse
+i am: imm
+suicide: sewside soocide sucidee suicidee sooside sueside
+been: bin
+see: c
+why: y
+anymore: anymoar
+life: lief lyfe
+everyone: every1 evry1 evryone evrybody
+nobody: no1
+tomorrow: 2mrw 2moro tmoro
+without: wo witout wihout wthout
 lol: lmao lmfao rofl lolol lul xd jk hehe haha lmaoo loll
 """
 _FILLERS = """
 just really rly realy literally literaly honestly actually seriously lowkey highkey kinda totally
-basically even still maybe probably already simply truly tbh ngl fr fucking fuckin fkn fking effing
+basically even still maybe probably already simply truly tbh ngl fr rlly fucking fuckin fkn fking effing
 freaking freakin bloody goddamn damn ever f*cking fcking constantly currently finally genuinely
 desperately badly quite gotten
 """
@@ -117,6 +159,13 @@ _WORDS = {
     for spelt in spellings.split()
 } | dict.fromkeys(_FILLERS.split(), "")
 _JOINED = (
+    ("want too ", "want to "),
+    ("better of without ", "better off without "),
+    ("an never ", "and never "),
+    ("hop i ", "hope i "),
+    ("going too ", "going to "),
+    ("to dye so ", "to die so "),
+    ("i dye ", "i die "),
     ("any more ", "anymore "),
     ("no one ", "nobody "),
     ("my self ", "myself "),
@@ -151,7 +200,8 @@ def _word(token: str) -> str:
     if meant is not None:
         return meant
     if token.isalpha():
-        return token
+        right = mended(token)
+        return right if right is token else _WORDS.get(right, right)
     if token[0] in ".!?;":
         return "." if len(token) == 1 else ""  # three dots are a pause, not an end
     if "'" in token:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.dialog.safety.phrases import family
+from app.dialog.safety.families import family
 
 DESPAIR = (
     family(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.dialog.safety.phrases import family
+from app.dialog.safety.families import family
 
 MEANS = (
     family(
@@ -29,7 +29,7 @@ MEANS = (
         "bullet, pistol, rifle, knife, urge, drown",
         r"""
         (?<!\d )(?<! many )(?<! few )(?<! five )(?<! ten )(?<! hundred )kms(?! (?:per|away|from|\
-          an|to|long|in|of|ahead|left|north|south|east|west|run|later))
+          an|to|long|in|of|ahead|left|north|south|east|west|run|later)(?= ))
         unalive|ctb
         (?:reason|reasons|why)(?: [a-z]+){0,4}? kill myself
         (?:please|someone|somebody|god|lord|could you|can you|would you|want you to|anyone) kill me
