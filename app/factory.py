@@ -12,6 +12,7 @@ from gevent.threadpool import ThreadPool
 
 from app import secrets
 from app.dialog.companion import Companion
+from app.dialog.safety import InputScreen
 from app.errors import StartupError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.experiments.model_flags import named, stand_ins
@@ -20,6 +21,7 @@ from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
 from app.serving.hang_ups import HangUps
 from app.serving.lineage import models_of
+from app.serving.safety_reader import SafetyReader
 from app.serving.toxicity import ToxicityReader
 from app.settings import Settings, load_settings
 from app.store.ledger import Offload
@@ -52,6 +54,7 @@ class Kindred:
             _plant_flags(self.store)
             self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
             self._toxicity = ToxicityReader.open(settings.artifacts_dir)
+            self.input_screen = _input_screen(settings, self.metrics)
             self.engine = open_engine(settings, self.metrics)
         except BaseException:
             self.store.close()
@@ -85,6 +88,13 @@ class Kindred:
             self.engine.close()
             self.store.close()
             self._disk.kill()
+
+
+def _input_screen(settings: Settings, metrics: Metrics) -> InputScreen:
+    """The rules, and the learned reader where it ships."""
+    learned = SafetyReader.open(settings.artifacts_dir)
+    failed = metrics.failures.labels("input_screen").inc
+    return InputScreen(None if learned is None else learned.found, failed)
 
 
 def _plant_flags(store: Store) -> None:
@@ -138,6 +148,7 @@ def services_of(kindred: Kindred) -> Services:
         engine_health=kindred.engine.health,
         body_timeout=gevent.Timeout,
         attend=HangUps(kindred.metrics).watch,
+        read=kindred.input_screen.read,
         learned=lambda person: kindred.off_hub(
             partial(models_of, kindred.settings.var_dir, person)
         ),

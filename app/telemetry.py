@@ -61,6 +61,9 @@ class Metrics:
             "kindred_reactions", "Reaction events", ["reaction", "action"], registry=r
         )
         self.filtered = Counter("kindred_filtered", "Candidates left out", ["reason"], registry=r)
+        self.screened = Counter(
+            "kindred_screened", "What messages speak of", ["category", "by"], registry=r
+        )
         self.safety_events = Counter(
             "kindred_safety_events", "Crisis referrals, disclosures, breaks", ["event"], registry=r
         )

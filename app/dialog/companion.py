@@ -9,6 +9,7 @@ from app.dialog import policy, screen
 from app.dialog.care import protocol, tally
 from app.dialog.pipeline import ChatRequest, Pipeline
 from app.dialog.reacting import Reacting
+from app.dialog.safety import Reading
 from app.dialog.screen.toxicity import Toxicity
 from app.domain import (
     Candidate,
@@ -66,10 +67,16 @@ class Companion:
         Raises:
             Overloaded, and what `Pipeline.reply` raises.
         """
+        self._count_screened(request.reading)
         if request.reading.crisis:
             return self._care(request)
         with self._engine.admission():
             return self._pipeline.reply(request)
+
+    def _count_screened(self, reading: Reading) -> None:
+        for category in reading.categories:
+            by = "learned" if category in reading.learned else "rules"
+            self._metrics.screened.labels(category, by).inc()
 
     def alternative(self, user_id: str, reply_id: str) -> Reply:
         """The next best candidate of the same slate; asked again, the same one.

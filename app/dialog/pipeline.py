@@ -47,7 +47,7 @@ class ChatRequest:
     `region` is the country that the client names ("" for none; `care.regions`): where help is.
     `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
     is the hash of its body. `attended` is entered while the models are waited for, and ends that
-    wait where the person has left; what they sent is saved by then.
+    wait where the person has left; what they sent is saved by then. `read` is the input screen.
     """
 
     user_id: str
@@ -59,11 +59,12 @@ class ChatRequest:
     region: str = ""
     sent: tuple[unremembered.SentLine, ...] = ()
     attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
+    read: Callable[[str], safety.Reading] = field(default=safety.Reading.of, compare=False)
 
     @cached_property
     def reading(self) -> safety.Reading:
         """What its words speak of; the edge, the admission and the pipeline all ask."""
-        return safety.Reading.of(self.message)
+        return self.read(self.message)
 
 
 class Pipeline:

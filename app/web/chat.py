@@ -122,6 +122,7 @@ class _Chat:
             generation=call.person.generation,
             message=message,
             conversation_id=sent.conversation_id,
+            read=self._services.read,
             sent=_lines(sent),
             region=region_of(sent.locale, request.headers.get("Accept-Language")),
         )

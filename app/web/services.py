@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.dialog.companion import Companion
+from app.dialog.safety import Reading
 from app.domain import LearnedModel
 from app.settings import Settings
 from app.store.store import Store
@@ -56,4 +57,5 @@ class Services:
     jwt_secret: str
     admin_key: str
     attend: Attend = nullcontext
+    read: Callable[[str], Reading] = Reading.of  # the input screen
     learned: Learned = from_nobody

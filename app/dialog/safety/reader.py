@@ -70,7 +70,7 @@ def joined(ruled: Reading, heads: Mapping[str, float]) -> Reading:
     tricks = ruled.tricks
     if not tricks and TRICK in heads:
         tricks = frozenset({Trick.ORDER})
-        learned.add(TRICK)
+        learned.add(f"{TRICK}-{Trick.ORDER}")
     if not learned:
         return ruled
     return replace(
