@@ -24,7 +24,7 @@ def enter(visitor: Any, place: str = "") -> Any:
     return page
 
 
-def test_a_wrong_key_is_refused_and_the_right_one_stays_in_the_tab(visit: Any) -> None:
+def test_a_wrong_key_is_refused_and_the_right_one_becomes_a_session(visit: Any) -> None:
     visitor = visit()
     page = visitor.open("/admin/").page
     page.get_by_label("Admin key").fill("not the key")
@@ -34,7 +34,13 @@ def test_a_wrong_key_is_refused_and_the_right_one_stays_in_the_tab(visit: Any) -
     enter(visitor)
     page.reload()
     expect(page.get_by_role("heading", name="Reactions")).to_be_visible()
-    assert page.evaluate("Object.keys(localStorage)") == []
+    assert page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]") == []
+    assert page.evaluate("document.cookie") == ""
+    (cookie,) = visitor.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/admin")
+    assert visitor.service.admin_key not in cookie["value"]
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("Admin key")).to_be_visible()
     assert visitor.context.cookies() == []
 
 
