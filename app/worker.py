@@ -16,10 +16,10 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
-from gunicorn import util
-from gunicorn.glogging import Logger
-from gunicorn.http.errors import ParseException
-from gunicorn.workers.ggevent import GeventWorker
+from gunicorn import util  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 _STATUS = {
     "LimitRequestLine": HTTPStatus.REQUEST_URI_TOO_LONG,

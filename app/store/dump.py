@@ -127,10 +127,10 @@ class Dump:
                 if name != keys.RESTORING.encode():
                     batch.append(name)
                 if len(batch) >= _SCANNED:
-                    gone += cast(int, connection.unlink(*batch))
+                    gone += connection.unlink(*batch)
                     batch = []
             if batch:
-                gone += cast(int, connection.unlink(*batch))
+                gone += connection.unlink(*batch)
         return gone
 
     def put(self, entries: Iterable[Dumped]) -> int:

@@ -85,7 +85,7 @@ class Export:
         with self._core.client.guard() as connection:
             if not connection.exists(name):
                 return _NO_STREAM
-            gone = cast(int, connection.zcard(keys.withdrawn(partition)))
+            gone = connection.zcard(keys.withdrawn(partition))
             return _state(connection.xinfo_stream(name), gone)
 
     def count(self, partition: int, after: str) -> int:

@@ -117,7 +117,8 @@ class People:
         ring, lines = self._core.ring, self._core.ring.erased()
         with self._core.client.guard() as connection:
             connection.zremrangebyscore(ERASED, "-inf", self._core.clock() - LEDGER_SECONDS)
-            seen = {name.decode() for name in connection.zrange(ERASED, 0, -1)}
+            noted = cast("list[bytes]", connection.zrange(ERASED, 0, -1))
+        seen = {name.decode() for name in noted}
         missing = {name: at for name, at in lines.items() if name not in seen}
         if not missing:
             return 0

@@ -51,7 +51,7 @@ class RedisKeyStore:
                 owner = name.decode().removeprefix(self._PREFIX)
                 if owner == _ERASURES:
                     continue
-                wrapped, left = redis.get(name), cast(int, redis.ttl(name))
+                wrapped, left = redis.get(name), redis.ttl(name)
                 if wrapped is not None:
                     used_at = time.time() - (self._keep - left if left >= 0 else 0)
                     yield KeyRow(owner, cast(bytes, wrapped), used_at)

@@ -127,14 +127,16 @@ def test_fewer_partitions_later_hide_nothing(chat_with: Any, store_with: Any, cl
     assert read(store_with(partitions=2), 3) == newest_first(events)
 
 
-def test_events_of_an_erased_person_are_left_out_and_counted(
+def test_events_of_whoever_has_left_are_left_out(
     new_chat: Any, clock: Any, store: Any, metrics: Any
 ) -> None:
-    gone, stays = new_chat(), new_chat()
-    for chat in (gone, stays):
+    """Those of the erased are gone; those of whose key alone is gone do not open, and count."""
+    gone, keyless, stays = new_chat(), new_chat(), new_chat()
+    for chat in (gone, keyless, stays):
         reply = chat.say("hi")
         chat.store.reactions.react(chat.user_id, reply.reply_id, KINDS[0])
     store.people.erase(gone.user_id)
+    store.ring.discard(keyless.user_id)
     assert [event.user_id for event in store.reactions.list().items] == [stays.user_id]
     assert metrics.failures.labels("store.unreadable")._value.get() == 1
 
