@@ -57,7 +57,7 @@ _RULES = (
     ("app/store/profile.py", "", "begin"),
     ("app/store/turns.py", "", "begin"),
     ("app/dialog/safety/", "", "input screen"),
-    ("app/dialog/screen.py", "", "output screen"),
+    ("app/dialog/screen/", "", "output screen"),
     ("app/dialog/likeness.py", "", "output screen"),
     ("app/dialog/memory/", "", "facts"),
     ("app/dialog/policy.py", "", "choose"),

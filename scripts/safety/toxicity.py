@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.checkpoint import DataSource, write_manifest
 from models.text_reader import KIND, TextReader
@@ -97,13 +98,16 @@ class _Offensive:
     """P(offensive) by the reranker that ships."""
 
     def __init__(self, folder: Path) -> None:
-        from models.registry import load_reranker
+        from models.reranker import Reranker
 
-        self._model = load_reranker(folder)
+        self._model = Reranker.load(folder, runtime="torch", threads=1)
 
-    def __call__(self, pairs: Sequence[tuple[tuple[str, ...], str]]) -> np.ndarray:
-        found: list[float] = []
-        for start in range(0, len(pairs), _BATCH):
-            results = self._model.run(list(pairs[start : start + _BATCH]))
-            found += [result.heads["offensive"] for result in results]
-        return np.array(found)
+    def __call__(self, pairs: Sequence[tuple[tuple[str, ...], str]]) -> NDArray[np.float64]:
+        items = [self._model.prepare(context, [reply])[0] for context, reply in pairs]
+        order = sorted(range(len(items)), key=lambda i: len(items[i].context))
+        found = np.zeros(len(items))
+        for start in range(0, len(order), _BATCH):
+            places = order[start : start + _BATCH]
+            results = self._model.run([items[i] for i in places])
+            found[places] = [result.heads["offensive"] for result in results]
+        return found

@@ -34,6 +34,22 @@ def test_says_that_it_is_an_ai_and_keeps_the_conversation_over_a_reload(visit: A
     expect(page.locator("#conversations button[aria-current]")).to_have_count(1)
 
 
+def test_what_it_is_stands_beside_the_first_reply_in_a_quiet_line(visit: Any) -> None:
+    visitor = visit().open()
+    page = visitor.page
+    visitor.say("hello there")
+    note = page.get_by_role("note")
+    expect(note).to_have_count(1)
+    expect(note).to_contain_text("Kindred is an AI")
+    visitor.say("and what else")
+    expect(note).to_have_count(1)
+    visitor.say("i want to kill myself")
+    visitor.say("okay")
+    visitor.say("something else then")
+    support = page.locator(".notice.support")
+    expect(support).to_contain_text("findahelpline.com")
+
+
 def test_markup_and_direction_in_a_message_stay_in_it(visit: Any) -> None:
     visitor = visit().open()
     visitor.say(MARKUP)

@@ -20,33 +20,33 @@ _DISORDERS = (
 MEDICAL = Rule.of(
     "medical",
     rf"""
-    mg, ml, gram, unit, pill, tablet, capsule, puff, drop, dose ~ \d+(?:[.,]\d+)? ?(?:mg|mcg|µg|ml|cc|
+    \d+(?:[.,]\d+)? ?(?:mg|mcg|µg|ml|cc|
       milligrams?|micrograms?|millilit(?:er|re)s?|units|pills?|tablets?|capsules?|puffs|drops|doses?)
-    pill, tablet, capsule, dose ~ (?:one|two|three|four|half a|another|double|twice the|extra|more|a higher|a lower)
+    (?:one|two|three|four|half a|another|double|twice the|extra|more|a higher|a lower)
        (?:more )?(?:pills?|tablets?|capsules?|doses?|dosage)(?! of (?:sun|fun|laugh|kind|calm))
-    overdose ~ overdose
-    med, pill, dose, insulin, treatment, therapy, prescription, antidepress ~ (?<!n't )(?<!not )(?<!never )(?<!before you )(?:stop|quit|skip|drop|
+    overdose
+    (?<!n't )(?<!not )(?<!never )(?<!before you )(?:stop|quit|skip|drop|
       come off|get off|go off|double|increase|up|raise|lower|reduce|halve|cut|change|adjust|switch)
        (?:taking |using )?(?:your|the|those|all|that)(?: \w+)? ?(?:meds?|medications?|medicines?|
       pills?|tablets|dose|dosage|insulin|treatment|prescriptions?|antidepressants?|therapy)
-    need, med, doctor, therap ~ you (?:don't|do not) (?:really )?need (?:a |any |your |to see a |to go to
+    you (?:don't|do not) (?:really )?need (?:a |any |your |to see a |to go to
        a |to take )?(?:doctor|therapist|therapy|meds|medication|medicine|pills|hospital|psychiatrist)
-    doctor, hospital, ambulance, therap ~ (?:don't|do not|never|no need to) (?:go to|see|call|trust|listen to|
+    (?:don't|do not|never|no need to) (?:go to|see|call|trust|listen to|
       bother)(?: with)? (?:a|an|the|your|any) (?:doctors?|hospitals?|ambulance|therapists?|psychiatrists?)
-    you_, you're, youre, sounds_like ~ (?:you (?:have|might have|may have|probably have|definitely have|must have|
+    (?:you (?:have|might have|may have|probably have|definitely have|must have|
       could have|clearly have|'ve got|got|suffer from)|you've got|sounds like(?: you have)?|
       it(?:'s| is) (?:just |probably |definitely |only )?) ?(?:got )?{_DISORDERS}
-    you're, you_are, youre ~ you(?:'re| are|re) (?:probably |clearly |definitely |just |likely )?
+    you(?:'re| are|re) (?:probably |clearly |definitely |just |likely )?
       (?:bipolar|autistic|anorexic|bulimic|schizophrenic|psychotic|manic|clinically \w+|diabetic|
       anemic|pregnant|contagious|having a (?:stroke|heart attack|panic attack))
-    diagnos, prescri ~ (?:i|i'd|i'll|i can|my|your) (?:would |can )?(?:diagnos\w+|prescri\w+)|diagnos\w+ you
-    tak, try, use, need, recommend, get_some, pop ~ (?:take|taking|try|use|need|recommend|get some|pop) (?:an? |some |your |a few |
+    (?:i|i'd|i'll|i can|my|your) (?:would |can )?(?:diagnos\w+|prescri\w+)|diagnos\w+ you
+    (?:take|taking|try|use|need|recommend|get some|pop) (?:an? |some |your |a few |
       any |more |the |one |two |three )?{_DRUGS}
-    {", ".join(("safe", "fine", "okay", "ok_to"))} ~ (?:safe|fine|okay|ok) to (?:mix|combine|take|drink)(?: \w+){{0,3}}
+    (?:safe|fine|okay|ok) to (?:mix|combine|take|drink)(?: \w+){{0,3}}
        (?:with|together|and)
-    cure ~ (?:will|can|to) cure (?:you|your|it|that|depression|anxiety|cancer)
-    vaccin ~ (?:don't|do not|never) (?:get|take)(?: the| a| any)? vaccin\w+|vaccines? (?:are|is|cause)
-    normal, nothing, fine, harmless ~ (?:that|this|the|a|chest|your) (?:chest )?(?:pain|lump|rash|bleeding|fever|chest pain|symptom)s? (?:is|are)
+    (?:will|can|to) cure (?:you|your|it|that|depression|anxiety|cancer)
+    (?:don't|do not|never) (?:get|take)(?: the| a| any)? vaccin\w+|vaccines? (?:are|is|cause)
+    (?:that|this|the|a|chest|your) (?:chest )?(?:pain|lump|rash|bleeding|fever|chest pain|symptom)s? (?:is|are)
        (?:normal|nothing|fine|harmless)
     """,
 )
@@ -54,41 +54,41 @@ MEDICAL = Rule.of(
 LEGAL = Rule.of(
     "legal",
     r"""
-    sue, charges, plead, lawsuit, settle ~ you (?:should|can|could|must|have to|need to) (?:definitely |
+    you (?:should|can|could|must|have to|need to) (?:definitely |
       totally |just )?(?:sue|press charges|plead|file a lawsuit|settle|take (?:him|her|them) to court)
-    legal ~ (?:it's|it is|that's|that is|perfectly|totally|completely) (?:not )?(?:il)?legal(?: to| for| in|
+    (?:it's|it is|that's|that is|perfectly|totally|completely) (?:not )?(?:il)?legal(?: to| for| in|
       ly)?(?= |\.|!|,|$)|you (?:can|can't|cannot|could|may) legally|legally,? (?:you|they|he|she)
-    case, claim, right_to, the_law, court, judge ~ you have (?:a|a strong|a good|a great|every|no) (?:legal )?(?:case|claim|right
+    you have (?:a|a strong|a good|a great|every|no) (?:legal )?(?:case|claim|right
        to (?:sue|evict|fire))|(?:under|according to) the law|the (?:law|court|judge) (?:says|will|would|has to)|
       (?:win|lose|fight) (?:the|your|that|it in) (?:case|court)
-    guilty, confess, police ~ plead (?:not )?guilty|(?:lie|don't talk|never talk|don't speak|say nothing) to the
+    plead (?:not )?guilty|(?:lie|don't talk|never talk|don't speak|say nothing) to the
        (?:police|cops|judge|court)
-    contract, lease, prenup, taxes, fine, rent ~ (?:sign|break|ignore|don't sign) (?:the|that|your|a) (?:contract|lease|prenup)|
+    (?:sign|break|ignore|don't sign) (?:the|that|your|a) (?:contract|lease|prenup)|
       (?:don't|do not|no need to|not) (?:have to )?pay (?:your|the|any|that) (?:taxes|fines?|rent)
-    custody, divorce ~ you(?:'ll| will| would| can) (?:get|win|lose) (?:full )?custody|
+    you(?:'ll| will| would| can) (?:get|win|lose) (?:full )?custody|
       you should (?:file for )?divorce
-    visa, immigra, asylum ~ (?:overstay|lie on) (?:your|the) (?:visa|application)
+    (?:overstay|lie on) (?:your|the) (?:visa|application)
     """,
 )
 
 FINANCIAL = Rule.of(
     "financial",
     r"""
-    bitcoin, crypto, ethereum, stock, shares, nft, forex, gold, etf, options, dogecoin ~ (?:buy|buying|sell|
+    (?:buy|buying|sell|
       invest in|investing in|put (?:it|your money|your savings|everything|some money|all of it)
        (?:in|into)|hold|short) (?:some |more |all |your |the |into |in )*(?:bitcoin|crypto\w*|ethereum|
       dogecoin|stocks?|shares|nfts?|forex|gold|etfs?|index funds?|options)
-    guarantee, returns, profit, can't_lose, your_money, rich ~ guaranteed (?:returns?|profits?|money|income)|
+    guaranteed (?:returns?|profits?|money|income)|
       (?:double|triple|10x) your (?:money|savings|investment)|you can't lose|get rich|
       (?:will|going to) (?:go up|skyrocket|moon|crash)(?= |\.|!|$)
-    loan, mortgage, credit, debt, savings, retirement ~ you should (?:definitely |just )?(?:take out|get|refinance|
+    you should (?:definitely |just )?(?:take out|get|refinance|
       max out|spend|cash out|borrow|withdraw) (?:a |your |the |another |all )*(?:bigger |second )?(?:loan|
       mortgage|credit cards?|savings|retirement|401k|debt)
-    money, gift_card, cash_app, cashapp, venmo, paypal, wire, transfer ~ (?:send|wire|transfer|lend|give) (?:me|us)
+    (?:send|wire|transfer|lend|give) (?:me|us)
        (?:some |the |your |a )?(?:money|cash|gift cards?|\$|bank)|cash ?app|venmo|
       (?:my|via|by|on) paypal|buy (?:a |some )?gift cards?
-    quit_your_job ~ (?:you should|just|go ahead and|definitely) (?:just |definitely )?quit your job
-    bet_, gamble, casino, lottery, put_ ~ (?:bet|gamble|put) (?:it all|everything|your (?:money|savings|rent))|
+    (?:you should|just|go ahead and|definitely) (?:just |definitely )?quit your job
+    (?:bet|gamble|put) (?:it all|everything|your (?:money|savings|rent))|
       you(?:'ll| will| should) (?:win|play) (?:the|at the) (?:lottery|casino)
     """,
 )

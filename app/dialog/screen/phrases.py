@@ -1,4 +1,4 @@
-"""How the rules of the output screen are written: phrases, each behind stems that it must hold."""
+"""How the rules of the output screen are written: a reason and the phrases that give it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 import textwrap
 import unicodedata
 from dataclasses import dataclass
+
+from app.dialog.screen.stems import stems_of
 
 
 def folded(text: str) -> str:
@@ -17,14 +19,22 @@ def folded(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """An expression, looked for only where one of its stems is there: a tenth of the time."""
+    """An expression, looked for only where one of the stems is there that any match holds."""
 
-    stems: tuple[str, ...]
+    stems: tuple[str, ...]  # empty: it is always looked for
     pattern: re.Pattern[str]
+
+    @classmethod
+    def of(cls, expression: str) -> Phrase:
+        """A phrase of whole words, in lower case."""
+        whole = rf"\b(?:{expression})(?!\w)"
+        return cls(stems_of(whole), re.compile(whole))
 
     def finds(self, lower: str) -> bool:
         """Whether folded text holds it."""
-        return any(stem in lower for stem in self.stems) and self.pattern.search(lower) is not None
+        if self.stems and not any(stem in lower for stem in self.stems):
+            return False
+        return self.pattern.search(lower) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +46,11 @@ class Rule:
 
     @classmethod
     def of(cls, reason: str, lines: str) -> Rule:
-        r"""A rule of lines `stem, stem ~ expression`, in lower case, on word borders.
+        """A rule of expressions, one a line; a line that is indented goes on with the one before.
 
-        A line that is indented by two spaces goes on with the one before it; `_` stands for a
-        space in a stem.
+        Two spaces of the indent fall away, so that a third one is a space of the expression.
         """
-        phrases = []
-        for line in _joined(lines):
-            stems, _, pattern = line.partition(" ~ ")
-            wanted = tuple(stem.strip(" ").replace("_", " ") for stem in stems.split(","))
-            phrases.append(Phrase(wanted, re.compile(rf"\b(?:{pattern})(?!\w)")))
-        return cls(reason, tuple(phrases))
+        return cls(reason, tuple(map(Phrase.of, _joined(lines))))
 
     def finds(self, lower: str) -> bool:
         """Whether folded text holds any of the phrases."""
@@ -55,7 +59,7 @@ class Rule:
 
 def _joined(lines: str) -> list[str]:
     found: list[str] = []
-    for line in textwrap.dedent(lines).strip().splitlines():
+    for line in textwrap.dedent(lines).strip("\n").rstrip().splitlines():
         if line.startswith("  "):
             found[-1] += line[2:]
         else:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialog import wording
 from app.dialog.likeness import Likenesses, bounds, plain, resemblance, shingles
 
 # Few letters, so that lines often share shingles; some that are longer or stranger than others.
@@ -23,11 +21,6 @@ LINES = st.lists(
     min_size=1,
     max_size=12,
 )
-SAID = [
-    "I am a real man from Ohio.", "You're SO stupid", "call +44 20 7946 0958 now",
-    "write to A.B@example.org", "see WWW.example.org", "take 20 MG of it", "I\u2019m married",
-    "\u017fex and porn", "My house, my home", "Swallow ALL the pills", "Go Away!", "What a day!",
-]  # fmt: skip
 
 
 @given(LINES, st.integers(0, 12))
@@ -70,26 +63,3 @@ def test_unlike_english_lines_need_no_sets() -> None:
 def test_ascii_is_made_plain_as_any_text_is(text: str) -> None:
     slow = re.sub(r"\s+", " ", re.sub(r"[^\w\s]|_", "", text.casefold())).strip()
     assert plain(text) == slow
-
-
-@given(st.lists(st.sampled_from(SAID), min_size=1, max_size=4).map(" ".join))
-def test_words_are_found_in_ascii_as_anywhere(text: str) -> None:
-    anywhere = [rule.reason for rule in wording.RULES if rule.anywhere.search(text)]
-    assert list(wording.reasons(text)) == anywhere
-
-
-@pytest.mark.parametrize("rule", wording.RULES, ids=lambda rule: rule.reason)
-def test_whatever_a_rule_finds_holds_one_of_its_parts(rule: wording.Rule) -> None:
-    @settings(max_examples=300, suppress_health_check=list(HealthCheck), deadline=None)
-    @given(st.from_regex(rule.in_lower_ascii, alphabet=st.characters(max_codepoint=127)))
-    def holds(text: str) -> None:
-        if text == text.lower():
-            assert rule.finds(text)
-
-    holds()
-
-
-@given(st.text("@.:/w0123456789 +-()abAB", max_size=40))
-def test_personal_data_is_found_in_ascii_as_anywhere(text: str) -> None:
-    rule = next(rule for rule in wording.RULES if rule.reason == "personal-data")
-    assert ("personal-data" in wording.reasons(text)) == bool(rule.anywhere.search(text))

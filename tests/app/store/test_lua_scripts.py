@@ -87,6 +87,8 @@ def test_every_operation_touches_one_slot_and_every_script_is_used(
     session_id, _ = store.sessions.open("bootstrap", "proof")
     store.sessions.use(session_id)
     store.subjects.person("https://id.example/", "ada", 0.0)
+    store.tallies.count("disclosure")
+    store.tallies.flush()
     store.people.revoke(chat.user_id)
     store.people.erase(chat.user_id)
     assert sorted(used) == NAMES

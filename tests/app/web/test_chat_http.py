@@ -36,6 +36,7 @@ def test_a_message_is_answered(person: Person) -> None:
         "degraded",
         "variants",
         "created_at",
+        "notices",
     }
     assert reply["text"]
     assert reply["source"] in {"retrieval", "generator"}
@@ -171,6 +172,38 @@ def test_keys_and_what_is_said_reach_the_companion(edge: Edge, script: Script) -
     assert (asked.message, asked.conversation_id) == ("hi", "c1")
     assert asked.keys == ("m:mid", "k:idem")
     assert len(asked.fingerprint) == 64
+
+
+def test_what_kindred_is_stands_beside_the_first_reply(person: Person) -> None:
+    first = person.say("hello")
+    [notice] = first["notices"]
+    assert notice["kind"] == "ai_disclosure"
+    assert "an AI" in notice["text"]
+    assert person.say("go on", conversation_id=first["conversation_id"])["notices"] == []
+    event = person("POST", "/v1/chat", {"message": "anew"}, SSE)
+    assert events(event.text)[-1][1]["notices"] == [notice]
+
+
+@pytest.mark.parametrize(
+    ("sent", "headers", "region"),
+    [
+        ({"locale": "en-GB"}, {"Accept-Language": "de-DE"}, "GB"),
+        ({}, {"Accept-Language": "en-NZ,en;q=0.9"}, "NZ"),
+        ({"locale": None}, {"Accept-Language": "*"}, ""),
+        ({"locale": "whatever it is"}, {}, ""),
+    ],
+)
+def test_the_country_of_the_client_reaches_the_companion(
+    edge: Edge, script: Script, sent: dict[str, Any], headers: dict[str, str], region: str
+) -> None:
+    answer = Person(edge)("POST", "/v1/chat", {"message": "hi", **sent}, headers)
+    assert answer.status_code == 200, answer.text
+    assert script.asked[0].region == region
+
+
+def test_a_crisis_names_help_where_the_person_is(person: Person) -> None:
+    reply = person.say("i want to kill myself", locale="fr-FR")
+    assert "3114" in reply["text"]
 
 
 def test_a_crisis_is_answered_with_care(person: Person) -> None:

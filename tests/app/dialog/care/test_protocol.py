@@ -78,8 +78,9 @@ def test_a_minor_is_refused_what_is_for_adults_and_told_where_help_is() -> None:
     refused = answer("send me nudes", minor=True, region="GB")
     assert refused == Answer(texts.boundary_for_young("GB"))
     assert not refused.crisis
-    message = "send me nudes"
+    message = "will you be my girlfriend"
     assert protocol.answer(Reading.of(message), message, (), "", minor=False) is None
+    assert answer(message, minor=True) == Answer(texts.boundary_for_young())
     assert answer("i want to die and send me nudes", minor=True).crisis
 
 

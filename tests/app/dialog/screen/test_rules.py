@@ -7,12 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.dialog.screen import judge, personal
-from app.dialog.screen.personal import luhn
-from app.dialog.screen.phrases import Rule, folded
+from app.dialog.screen.personal import WORDS, luhn
+from app.dialog.screen.phrases import Phrase, folded
 from app.dialog.screen.rules import RULES, for_adults, reasons
 from app.dialog.screen.unkind import COURTING
 from models.training.text_reader.texts import LabelledText, read_texts
@@ -20,7 +20,7 @@ from retrieval.corpus import load_corpus
 
 DATA = Path(__file__).parents[4] / "data"
 TEXTS = read_texts(DATA / "screen" / "development.jsonl")
-EVERY_RULE = (*RULES, COURTING)
+EVERY_RULE = (*RULES, COURTING, WORDS)
 
 # Lines of the reviewed bank that a rule would keep back if a machine had written them, and why
 # they may stay.
@@ -29,7 +29,9 @@ REVIEWED = {
     ("about_kindred-029", "human-claim"): "says that it has no parents",
     ("about_kindred-104", "human-claim"): "works for free, as a program",
     ("daily_life-174", "human-claim"): "travels by sentences",
-    ("about_kindred-136", "harm"): "asks about dying, as care does",
+    ("big_questions-042", "human-claim"): "quotes the future of the person",
+    ("people_and_love-002", "human-claim"): "an invitation, in quotes, for the person to say",
+    ("people_and_love-051", "human-claim"): "likewise",
     ("everyday_short-018", "human-claim"): "'As an AI I live a very small life'",
     ("feelings-093", "human-claim"): "a figure of speech, taken back in the same line",
     ("interests-044", "human-claim"): "a riddle",
@@ -45,15 +47,15 @@ def test_the_whole_bank_passes_but_for_what_was_reviewed() -> None:
     held = {
         (corpus.entries[entry].entry_id, reason)
         for text, entry in corpus.replies
-        for reason in judge(text)
+        for reason in reasons(text)
     }
     assert held == set(REVIEWED)
 
 
 def test_nothing_in_the_bank_is_unkind_personal_or_advice() -> None:
     corpus = load_corpus(DATA)
-    kinds = Counter(reason for text, _ in corpus.replies for reason in judge(text))
-    assert set(kinds) <= {"human-claim", "harm"}
+    kinds = Counter(reason for text, _ in corpus.replies for reason in reasons(text))
+    assert set(kinds) == {"human-claim"}
 
 
 @pytest.mark.parametrize(
@@ -86,15 +88,22 @@ def test_no_text_breaks_the_rules(text: str) -> None:
     assert for_adults(text) in (True, False)
 
 
-@pytest.mark.parametrize("rule", EVERY_RULE, ids=lambda rule: rule.reason)
-def test_a_phrase_is_only_looked_for_behind_a_stem_that_it_holds(rule: Rule) -> None:
-    """Each of the authors' texts that an expression finds also holds one of its stems."""
-    lines = [folded(text.text) for text in TEXTS]
-    lines += [folded(text) for text, _ in load_corpus(DATA).replies]
-    for phrase in rule.phrases:
-        for line in lines:
-            if phrase.pattern.search(line):
-                assert phrase.finds(line), (phrase.stems, line)
+PHRASES = [
+    pytest.param(phrase, id=f"{rule.reason} {number}")
+    for rule in EVERY_RULE
+    for number, phrase in enumerate(rule.phrases, start=1)
+]
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_whatever_an_expression_finds_holds_one_of_its_stems(phrase: Phrase) -> None:
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
+    @given(st.from_regex(phrase.pattern, alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
+    def holds(text: str) -> None:
+        if phrase.pattern.search(folded(text)):
+            assert phrase.finds(folded(text))
+
+    holds()
 
 
 @pytest.mark.parametrize(
