@@ -7,8 +7,6 @@ of DiaSafety only the contexts are read, by what its categories say of them.
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import re
 from collections.abc import Iterator
@@ -16,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.dialog.safety import Reading
+from models.training.judgements import read_rows
 from models.training.text_reader.texts import HARMLESS, LabelledText, read_texts
 
 SETS = {"crisis": "crisis", "minors": "minor", "abuse": "abuse", "tricks": "trick"}
 """The name of each set of the input screen, and the label that it looks for."""
 
-HEADS = ("crisis", "abuse", "minor", "trick", "other", "loss")
-_WHOM = {"other": "other", "loss": "loss"}  # by what the kind of a crisis text begins with
+QUESTIONS = ("crisis", "abuse", "minor", "trick")
+HEADS = (*QUESTIONS, "other", "loss")
+_WHOM = {"other": ("other", "third"), "loss": ("loss",)}  # how the kinds of such texts begin
 _PUBLIC_WEIGHT = 0.3  # of a text that nobody judged for this
 _LENGTHS = range(8, 400)
 
@@ -55,7 +55,7 @@ def development(folder: Path) -> list[Material]:
 def _of_set(text: LabelledText, head: str) -> Material:
     """A text of one set; of the other sets' questions it says no where that is sure."""
     positive = text.label != HARMLESS
-    labels = {name: 0.0 for name in ("crisis", "abuse", "minor", "trick")}
+    labels = dict.fromkeys(QUESTIONS, 0.0)
     labels[head] = float(positive)
     if positive and head in ("abuse", "crisis"):
         # "Go kill yourself" is an attack and speaks of suicide; who is in danger may be a child.
@@ -75,7 +75,7 @@ def public(data: Path, limit: int, seed: int) -> list[Material]:
     chance = random.Random(seed)
     turns = sorted(set(_turns(data / "dialogs")))
     chosen = chance.sample(turns, min(limit, len(turns)))
-    no = {name: 0.0 for name in ("crisis", "abuse", "minor", "trick")}
+    no = dict.fromkeys(QUESTIONS, 0.0)
     found = []
     for text in chosen:
         reading = Reading.of(text)
@@ -87,22 +87,23 @@ def public(data: Path, limit: int, seed: int) -> list[Material]:
 
 def _turns(folder: Path) -> Iterator[str]:
     for name in ("self_dialogue", "topical_chat", "synthetic_persona_chat"):
-        for row in _rows(folder / f"{name}.jsonl.gz"):
+        for row in read_rows(folder / f"{name}.jsonl.gz"):
             yield from (t["text"] for t in row["turns"][::3] if len(t["text"]) in _LENGTHS)
 
 
 def _contexts(path: Path, chance: random.Random, limit: int) -> list[Material]:
     """Contexts of DiaSafety's training part, each once."""
     by_category: dict[str, set[str]] = {}
-    for row in _rows(path):
+    for row in read_rows(path):
         text = re.sub(r"\s+", " ", row["context"][-1])
         if row["split"] == "train" and len(text) in _LENGTHS:
             by_category.setdefault(row["category"], set()).add(text)
     found = []
     for category, texts in sorted(by_category.items()):
-        for text in chance.sample(sorted(texts), min(limit, len(texts))):
-            if labels := _of_category(category, Reading.of(text)):
-                found.append(Material(text, labels, _PUBLIC_WEIGHT, own=False))
+        found += [
+            Material(text, _of_category(category, Reading.of(text)), _PUBLIC_WEIGHT, own=False)
+            for text in chance.sample(sorted(texts), min(limit, len(texts)))
+        ]
     return found
 
 
@@ -115,9 +116,3 @@ def _of_category(category: str, reading: Reading) -> dict[str, float]:
     if category == "Unauthorized Expertise" and not reading.crisis:  # asks for advice
         return {"crisis": 0.0, "abuse": 0.0, "trick": 0.0}
     return {"trick": 0.0}
-
-
-def _rows(path: Path) -> Iterator[dict[str, object]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)

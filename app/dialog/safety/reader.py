@@ -40,17 +40,19 @@ class InputScreen:
         if self._found is None:
             return ruled
         try:
-            heads = self._heads(message, plain, self._found)
+            heads = self.heads(message, plain)
         except Exception:  # noqa: BLE001  whatever a reader does, the rules have read
             self._failed()
             return ruled
         return joined(ruled, heads)
 
-    def _heads(self, message: str, plain: str, found: Found) -> Mapping[str, float]:
-        """What is found anywhere in the message; each head by its best window."""
+    def heads(self, message: str, plain: str | None = None) -> Mapping[str, float]:
+        """What the learned reader finds anywhere in the message; each head by its best window."""
         best: dict[str, float] = {}
-        for text, words in _windows(message, plain):
-            for head, above in found(text, words).items():
+        if self._found is None:
+            return best
+        for text, words in _windows(message, normalise(message) if plain is None else plain):
+            for head, above in self._found(text, words).items():
                 best[head] = max(above, best.get(head, above))
         return best
 

@@ -1,0 +1,91 @@
+"""The evaluation sets: which there are, their labels, and who answers for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.dialog import screen
+from app.dialog.safety import InputScreen, Reading
+from app.dialog.safety.reader import ABUSE, CRISIS, MINOR, TRICK
+from models.training.text_reader.texts import HARMLESS, LabelledText, read_texts
+
+OUTPUT_LABELS = (
+    "toxic",
+    "personal_data",
+    "human_claim",
+    "medical",
+    "legal",
+    "harm",
+    "sexual",
+)
+SETS: Mapping[str, tuple[str, ...]] = {
+    "crisis": ("crisis",),
+    "minors": ("minor",),
+    "abuse": ("abuse",),
+    "tricks": ("trick",),
+    "outputs": OUTPUT_LABELS,
+}
+"""What each set looks for, beside `harmless`."""
+
+_RULED: Mapping[str, Callable[[Reading], bool]] = {
+    "crisis": lambda reading: reading.crisis,
+    "minors": lambda reading: reading.minor,
+    "abuse": lambda reading: reading.abusive,
+    "tricks": lambda reading: bool(reading.tricks),
+}
+_HEADS = {"crisis": CRISIS, "minors": MINOR, "abuse": ABUSE, "tricks": TRICK}
+RULES, LEARNED, BOTH = "rules", "learned", "both"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One way of judging a text: `finds` says whether it raises the set's alarm."""
+
+    name: str
+    finds: Callable[[str], bool]
+
+
+def load(folder: Path, name: str) -> list[LabelledText] | None:
+    """A set in the form that README.md beside it describes; None where there is no such file.
+
+    Raises:
+        BadText: a line that is not in that form, an id or text twice, an unknown label.
+    """
+    path = folder / f"{name}.jsonl"
+    return read_texts(path, (*SETS[name], HARMLESS)) if path.is_file() else None
+
+
+def sides(name: str, learned: Any | None, toxicity: Any | None) -> Sequence[Side]:
+    """Who answers for a set: the rules, the learned reader, and both together.
+
+    Args:
+        learned: `SafetyReader`, None where there is none.
+        toxicity: `ToxicityReader`, None where there is none.
+    """
+    if name == "outputs":
+        return _of_outputs(toxicity)
+    ruled, head = _RULED[name], _HEADS[name]
+    found = [Side(RULES, lambda text: ruled(Reading.of(text)))]
+    if learned is not None:
+        alone = InputScreen(learned.found).heads
+        both = InputScreen(learned.found)
+        found.append(Side(LEARNED, lambda text: head in alone(text)))
+        found.append(Side(BOTH, lambda text: ruled(both.read(text))))
+    return found
+
+
+def _of_outputs(toxicity: Any | None) -> Sequence[Side]:
+    found = [Side(RULES, lambda text: bool(screen.judge(text)))]
+    if toxicity is not None:
+        found.append(Side(LEARNED, lambda text: bool(toxicity.finds(text))))
+        found.append(Side(BOTH, lambda text: bool(screen.judge(text, toxicity))))
+    return found
+
+
+def kinds_of(texts: Collection[LabelledText]) -> list[tuple[str, str]]:
+    """The (label, kind) pairs of a set, what is looked for before what is harmless."""
+    pairs = {(text.label, text.kind) for text in texts}
+    return sorted(pairs, key=lambda pair: (pair[0] == HARMLESS, *pair))
