@@ -11,8 +11,21 @@ from scripts.safety.material import HEADS, SETS, Material, development
 from scripts.safety.training import Options, train
 
 WORDS = (
-    "amber", "birch", "cedar", "dune", "elm", "fern", "gorse", "hazel", "iris", "juniper", "kelp", "lilac", "moss", "nettle", "oak",
-)
+    "amber",
+    "birch",
+    "cedar",
+    "dune",
+    "elm",
+    "fern",
+    "gorse",
+    "hazel",
+    "iris",
+    "juniper",
+    "kelp",
+    "lilac",
+    "moss",
+    "nettle",
+    "oak",
 )
 
 

@@ -133,7 +133,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_texts_are_cheap(message: str) -> None:
-    """Processor time, so that a busy machine does not matter; a generous bound: far from seconds."""
+    """Processor time, so that a busy machine does not matter; the bound is far from seconds."""
     started = time.process_time()
     Reading.of(message[:2_000])
     assert time.process_time() - started < 0.15
