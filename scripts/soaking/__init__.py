@@ -1,0 +1,1 @@
+"""A soak: people talk and react for an hour while Redis and the worker are killed; what is kept?"""
