@@ -74,13 +74,15 @@ class Store:
         offload: Offload | None = None,
         *,
         restoring: bool = False,
+        wait_seconds: float = 0.0,
     ) -> Store:
         """Connect, check that nothing acknowledged can be lost, and replay the erasure ledger.
 
         `offload` runs the calls of the sqlite key store, which wait in C (see `sqlite_keys`); None
         runs them in place. `REDIS_URL` unset: the private Redis of `var_dir` (see `private_redis`),
         which must run. `restoring`: for the command that puts a backup back; others are refused
-        while one is being put back.
+        while one is being put back. `wait_seconds`: how long a Redis that is away is waited for, so
+        that a worker that is replaced while Redis restarts need not give up.
 
         Raises:
             StartupError: one line that names what to change.
@@ -89,6 +91,7 @@ class Store:
         timeout = settings.redis_timeout_ms / 1000
         replicas = Replicas(settings.redis_replicas, settings.redis_replica_ms / 1000)
         client = RedisClient(url, timeout, metrics, replicas=replicas)
+        client.await_answer(wait_seconds)
         try:
             client.check("REDIS_URL", settings.redis_trusted)
             ring = open_ring(settings, metrics, clock, offload)

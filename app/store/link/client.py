@@ -25,6 +25,8 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import TimeoutError as TimedOut
 from redis.retry import Retry
 
 from app.errors import StartupError, StoreUnavailable
@@ -41,6 +43,7 @@ _WAITAOF_FROM = (7, 2)
 _DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 _MIN_REPLICAS = "min-replicas-to-write"
 _SLOW_SHARE = 0.5  # of the time that a script may take: an answer so late counts as slow
+_AWAIT_STEP_SECONDS = 0.1
 _TELLING_SECONDS = 0.1  # a wait that was cut shorter says nothing of the server
 # Scripts that write what is acknowledged as kept: where there are replicas, these have it too.
 _PROMISED = frozenset({"react", "feel", "finish"})
@@ -226,6 +229,21 @@ class RedisClient:
         """Close the connections."""
         self._redis.close()
         self._redis.connection_pool.disconnect()
+
+    def await_answer(self, seconds: float) -> None:
+        """Wait, for so long at most, until the server is there and has loaded its data."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self._redis.ping()
+            except (Disconnected, TimedOut):
+                if time.monotonic() >= end:
+                    return  # `check` says what is wrong
+                time.sleep(_AWAIT_STEP_SECONDS)
+            except RedisError:
+                return
+            else:
+                return
 
     def check(self, variable: str, trusted: bool) -> None:
         """Refuse a Redis that is away, too old, or would forget what it acknowledged.

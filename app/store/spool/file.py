@@ -112,12 +112,6 @@ class SpoolFile:
         self.waiting.popleft()
         os.pwrite(self._descriptor, SETTLED, frame.offset + STATE_AT)
 
-    def clear(self) -> None:
-        """Give back the room of what is settled, once all of it is."""
-        if not self.waiting and self.whole and self.end > len(MAGIC):
-            os.ftruncate(self._descriptor, len(MAGIC))
-            self.end = len(MAGIC)
-
     def close(self, *, delete: bool = False) -> None:
         """Let go of the file; `delete` it where nothing waits in it."""
         if delete and not self.waiting:

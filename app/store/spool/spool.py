@@ -232,12 +232,12 @@ class Spool:
             self._attempt(lambda: file.close(delete=True))
 
     def _empty(self, file: SpoolFile) -> None:
-        """Nothing waits in a file: use it again where it is ours, else delete it."""
+        """Nothing waits in a file: delete it; the next promise gets a new one."""
         if file is self._file:
-            self._attempt(file.clear)
+            self._file = None
         else:
             self._others.remove(file)
-            self._attempt(lambda: file.close(delete=True))
+        self._attempt(lambda: file.close(delete=True))
 
     def _count(self, entry: Entry, size: int, by: int) -> None:
         self._entries += by
