@@ -49,7 +49,8 @@ class Kindred:
         # The key store waits for the disk in C, which would hold the hub: it waits over there.
         self._disk = ThreadPool(_DISK_THREADS)
         self.off_hub: Offload = self._disk.apply
-        self.store = Store.open(settings, self.metrics, offload=self._disk.apply)
+        wait = settings.redis_wait_seconds
+        self.store = Store.open(settings, self.metrics, offload=self.off_hub, wait_seconds=wait)
         try:
             _plant_flags(self.store)
             self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
