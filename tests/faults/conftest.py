@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.durable import Durable
 from tests.faults.service import Service
 from tests.small_models import write_all
 
@@ -29,6 +30,27 @@ def service(tmp_path_factory: pytest.TempPathFactory, small_models: Path) -> Ite
         yield started
     finally:
         started.close()
+
+
+@pytest.fixture(scope="session")
+def shared_durable(
+    tmp_path_factory: pytest.TempPathFactory, small_models: Path
+) -> Iterator[Durable]:
+    """See `durable`; made at its first use."""
+    made: list[Durable] = []
+    for start in _starting(tmp_path_factory, small_models):
+        made.append(Durable(tmp_path_factory.mktemp("durable"), start))
+        yield made[0]
+    made[0].close()
+
+
+@pytest.fixture
+def durable(shared_durable: Durable) -> Iterator[Durable]:
+    """A service whose Redis may be killed, frozen and cut off; well again after each test."""
+    yield shared_durable
+    shared_durable.thaw()
+    shared_durable.start()
+    shared_durable.well()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,64 +13,7 @@ from app.errors import StoreUnavailable
 from app.settings import Settings
 from app.store.contexts import FinishRequest
 from app.store.store import Store
-
-
-class LossyLine:
-    """Passes bytes between clients and Redis; when told to, cuts the line instead of answering.
-
-    The request has reached Redis, and Redis has answered: only the answer is lost.
-    """
-
-    def __init__(self, path: Path, target: str) -> None:
-        self._target = target
-        self._lose = threading.Event()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def lose_next_answer(self) -> None:
-        self._lose.set()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(client,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as server:
-            server.connect(self._target)
-            up = threading.Thread(target=_copy, args=(client, server))
-            up.start()
-            while data := server.recv(65_536):
-                if self._lose.is_set():
-                    self._lose.clear()
-                    break
-                client.sendall(data)
-            for each in (client, server):
-                each.shutdown(socket.SHUT_RDWR)
-            up.join()
-
-
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    try:
-        while data := source.recv(65_536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
+from tests.lossy_line import LossyLine
 
 
 @pytest.fixture

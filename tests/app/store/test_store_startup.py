@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ import redis
 from app.domain import ReactionKind
 from app.errors import StartupError, StoreUnavailable
 from app.store.link.client import load_script
+from app.store.private_redis import PrivateRedis
 from app.store.store import Store
 
 
@@ -182,3 +184,30 @@ def test_data_survive_a_restart_of_everything(
     _, page = store.contexts.conversation(first.user_id, reply.conversation_id, None, 10)
     assert [view.turn.text for view in page.items] == ["remember me", "hello"]
     assert store.flags.all().version == 1
+
+
+def test_a_redis_that_is_still_starting_is_waited_for(
+    settings: Any, metrics: Any, tmp_path: Any
+) -> None:
+    server = PrivateRedis(tmp_path / "late")
+    late = settings.model_copy(update={"redis_url": server.url})
+    starting = threading.Timer(0.3, server.start)
+    starting.start()
+    try:
+        store = Store.open(late, metrics, wait_seconds=30.0)
+        store.ping()
+        store.close()
+    finally:
+        starting.join()
+        server.stop()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+def test_a_redis_that_does_not_come_is_not_waited_for_longer(
+    settings: Any, metrics: Any, seconds: float
+) -> None:
+    away = settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"})
+    began = time.monotonic()
+    with pytest.raises(StartupError, match="does not answer"):
+        Store.open(away, metrics, wait_seconds=seconds)
+    assert seconds <= time.monotonic() - began < seconds + 5

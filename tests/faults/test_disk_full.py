@@ -1,0 +1,189 @@
+"""Row 5: the disk is full under Redis, or under the spool: only what is kept is acknowledged.
+
+The disks are small ones in memory (tmpfs), which only root may mount.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.durable import Durable
+from tests.faults.service import eventually
+
+ROOT = Path(__file__).parents[2]
+REDIS_MB = 72  # its start wants 64 free
+SPOOL_KB = 64
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of that size at a folder; skips where it may not be made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount(8)")
+    if done.returncode:
+        pytest.skip(f"no disk may be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take all the room that is left."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4_096)
+        except OSError:
+            pass
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.faults(5)
+def test_row_5_the_disk_under_redis_and_then_under_the_spool_is_full(durable: Durable) -> None:
+    service = durable.service
+    durable.redis.stop()
+    with (
+        small_disk(durable.redis_folder, f"{REDIS_MB}m") as redis_disk,
+        small_disk(service.var / "spool", f"{SPOOL_KB}k") as spool_disk,
+    ):
+        durable.start()
+        durable.well()
+        talker, other = durable.talkers(2)
+        reply, others = talker.replies[0]["reply_id"], other.replies[0]["reply_id"]
+        assert talker.react(0, "love").status == 200
+        fillers = [fill(redis_disk)]
+        # Redis cannot write what it would acknowledge: it ends instead, and the spool takes it.
+        answer = talker.react(0, "funny")
+        assert (answer.status, answer.json["spooled"]) == (202, True)
+        eventually(lambda: durable.redis.pid is None, 30, "Redis goes on without room")
+        assert service.metric("kindred_store_unavailable_total", kind="connection") > 0
+        said = talker.say("are you there")
+        assert (said.status, said.json["saved"]) == (200, False)
+        fillers.append(fill(spool_disk))
+        for _ in range(3):
+            refused = other.react(0, "downvote", comment="no room " * 100)
+            assert (refused.status, refused.json["status"]) == (503, 503)
+            assert refused.json["type"].endswith("store-unavailable")
+            assert int(refused.headers["retry-after"]) >= 1
+        assert service.metric("kindred_spool_total", outcome="refused-disk") >= 3
+        fillers.pop().unlink()
+        assert other.react(0, "upvote").status == 202
+        fillers.pop().unlink()
+        durable.start()
+        durable.well()
+        found = durable.events(reply, others)
+        assert [event for event in found if event[0] == reply] == [
+            (reply, "made", "love"),
+            (reply, "replaced", "funny"),
+        ]
+        assert [event for event in found if event[0] == others] == [(others, "made", "upvote")]
+        assert durable.standing(talker, 0)[0] == "funny"
+        durable.redis.stop()
+    durable.start()
+
+
+@pytest.mark.faults(5)
+def test_row_5_a_full_disk_under_the_spool_promises_nothing(tmp_path: Path) -> None:
+    child = """
+import os, sys, time
+from pathlib import Path
+from app.errors import StoreUnavailable
+from app.store.ledger import inline
+from app.store.spool.frames import Entry
+from app.store.spool.spool import Spool
+from app.telemetry import Metrics
+
+folder = Path(sys.argv[1])
+spool = Spool(folder / "spool", Metrics(), time.time, inline)
+kept = 0
+try:
+    while True:
+        spool.put(Entry(f"op{kept}", f"u{kept}", "r1", float(kept), b"x" * 500))
+        kept += 1
+except StoreUnavailable as error:
+    assert isinstance(error.__cause__, OSError), error
+(folder / "filler").unlink()
+spool.put(Entry("again", "u", "r1", 1e9, b"room again"))
+print(kept, spool.entries, flush=True)
+os._exit(0)
+"""
+    with small_disk(tmp_path / "disk", f"{SPOOL_KB}k") as disk:
+        (disk / "filler").write_bytes(b"\0" * 20_000)
+        done = _child(child, disk)
+        kept, entries = map(int, done.split())
+        assert 20 < kept < 200
+        assert entries == kept + 1
+        assert _adopted(disk) == [f"op{i}" for i in range(kept)] + ["again"]
+
+
+@pytest.mark.faults(5)
+def test_row_5_a_file_that_may_not_grow_promises_nothing(tmp_path: Path) -> None:
+    """As a full disk, for those who may mount none: the system refuses to write beyond a size."""
+    child = """
+import os, resource, sys, time
+from pathlib import Path
+from app.errors import StoreUnavailable
+from app.store.ledger import inline
+from app.store.spool.frames import Entry
+from app.store.spool.spool import Spool
+from app.telemetry import Metrics
+
+spool = Spool(Path(sys.argv[1]) / "spool", Metrics(), time.time, inline)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+kept = 0
+try:
+    while True:
+        spool.put(Entry(f"op{kept}", f"u{kept}", "r1", float(kept), b"x" * 500))
+        kept += 1
+except StoreUnavailable as error:
+    assert isinstance(error.__cause__, OSError), error
+print(kept, flush=True)
+os._exit(0)
+"""
+    kept = int(_child(child, tmp_path))
+    assert 5 < kept < 20
+    assert _adopted(tmp_path) == [f"op{i}" for i in range(kept)]
+
+
+def _child(code: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _adopted(folder: Path) -> list[str]:
+    """The operations that whoever comes next finds."""
+    code = """
+import sys, time
+from pathlib import Path
+from app.store.ledger import inline
+from app.store.spool.spool import Spool
+from app.telemetry import Metrics
+spool = Spool(Path(sys.argv[1]) / "spool", Metrics(), time.time, inline)
+while (head := spool.first()) is not None:
+    print(head[1].entry.op)
+    spool.settle(*head)
+"""
+    return _child(code, folder).split()
