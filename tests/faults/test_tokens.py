@@ -1,4 +1,4 @@
-"""alg=none, HS/RS confusion, expired, wrong audience, tampered, and the rest of RFC 8725 (row 29)."""
+"""alg=none, HS/RS confusion, expired, wrong audience, tampered: all of RFC 8725 (row 29)."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import cast
 
 from app.store import keys
 from app.store.core import Core
+from app.store.link.client import Argument
 
 IDLE_SECONDS = 30 * 60
 LIFE_SECONDS = 12 * 3_600
@@ -47,7 +48,16 @@ class Sessions:
         session_id = secrets.token_urlsafe(_ID_BYTES)
         name = _digest(session_id)
         places = [keys.session(name), keys.sessions(key)]
-        arguments = [key, proof, now, end, IDLE_SECONDS, LIFE_SECONDS, _SESSIONS_MAX, name]
+        arguments: list[Argument] = [
+            key,
+            proof,
+            now,
+            end,
+            IDLE_SECONDS,
+            LIFE_SECONDS,
+            _SESSIONS_MAX,
+            name,
+        ]
         surplus = cast("list[bytes]", self._core.client.run("session_open", places, arguments))
         self._delete([keys.session(old.decode()) for old in surplus])
         return session_id, Session(key, proof, end)

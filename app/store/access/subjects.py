@@ -14,6 +14,7 @@ from app.errors import StoreUnavailable, Unauthenticated
 from app.store import ids, keys
 from app.store.core import Core
 from app.store.keys import PersonKeys
+from app.store.link.client import Argument
 from app.store.people import People, Person
 
 _OWNER = "#subjects"  # owner of the key that digests subjects
@@ -73,7 +74,7 @@ class Subjects:
         # What came in the same second as the end is refused with what came before it.
         if any(end is not None and issued_at < float(end) for end in ends):
             raise Unauthenticated("The token was revoked.")
-        if state != b"live" or self._core.ring.cipher(user_id) is None:
+        if state != b"live" or generation is None or self._core.ring.cipher(user_id) is None:
             return None
         return Person(user_id, int(generation))
 
@@ -81,7 +82,7 @@ class Subjects:
         """A new person in the subject's place; another process's, where it was first."""
         fresh = ids.make(ids.PERSON, partition, self._core.clock())
         self._core.ring.create(fresh)
-        arguments = [before or "", fresh, self._core.person_ttl]
+        arguments: list[Argument] = [before or "", fresh, self._core.person_ttl]
         user_id = cast("bytes", self._core.client.run("subject_take", [place], arguments)).decode()
         if user_id != fresh:
             self._core.ring.discard(fresh)

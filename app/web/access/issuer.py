@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from jwt.types import Options
+
 from app.errors import StartupError, Unauthenticated
 from app.settings import Settings
 from app.web.access import fetch
@@ -17,7 +19,7 @@ from app.web.access.key_set import ALGORITHMS, KeySet, parse
 from app.web.access.remembered import Remembered
 from app.web.services import BodyTimeout
 
-_CHECKS = {"require": ["sub", "iss", "aud", "exp", "iat"]}
+_CHECKS: Options = {"require": ["sub", "iss", "aud", "exp", "iat"]}
 _LEEWAY_SECONDS = 30  # by which their clock and ours may differ
 _LIFE_MAX = 366 * 86_400  # seconds; an erased person is remembered longer than that
 _FOREVER = 1e11  # Unix seconds; the year 5138

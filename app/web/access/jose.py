@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import jwt
+from jwt.types import Options
 from jwt.utils import base64url_decode
 
 from app.errors import Unauthenticated
@@ -47,17 +47,17 @@ def kid_of(header: dict[str, Any]) -> str:
 
 
 def claims_of(
-    token: str, key: Any, algorithm: str, options: Mapping[str, Any], **checks: Any
+    token: str, key: Any, algorithm: str, options: Options, **checks: Any
 ) -> dict[str, Any]:
     """The claims, after every check; only this algorithm counts, whatever the header says.
 
     Raises:
         Unauthenticated: not signed by this key, altered, over, or of another issuer or audience.
     """
-    options = {**options, "enforce_minimum_key_length": True}
+    strict: Options = {**options, "enforce_minimum_key_length": True}
     try:
         claims: dict[str, Any] = jwt.decode(
-            token, key, algorithms=[algorithm], options=options, **checks
+            token, key, algorithms=[algorithm], options=strict, **checks
         )
     except jwt.ExpiredSignatureError:
         raise Unauthenticated("The token has expired.") from None

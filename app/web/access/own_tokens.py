@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 import jwt
+from jwt.types import Options
 
 from app.errors import StartupError, Unauthenticated
 from app.web.access.jose import claims_of, header_of
@@ -14,7 +15,7 @@ from app.web.auth import Caller
 
 ALGORITHM = "HS256"  # fixed: the token's own header never chooses (RFC 8725, section 3.1)
 _NAME = "kindred"  # issuer and audience
-_CHECKS = {"require": ["sub", "gen", "exp", "iat", "aud", "iss"], "strict_aud": True}
+_CHECKS: Options = {"require": ["sub", "gen", "exp", "iat", "aud", "iss"], "strict_aud": True}
 _SECRET_CHARS_MIN = 32
 
 
