@@ -65,7 +65,8 @@ _SELF_THREAT = _family(
     """,
 )
 _INSULTS = _family(
-    "you, bot, fuck, stfu, shut, screw, piss, eat shit, suck, go to hell, burn in, die in, drop dead,"
+    "you, bot, fuck, stfu, shut, screw, piss, eat shit, suck, go to hell, burn in, die in, drop "
+    "dead,"
     " idiot, moron, bitch, cunt, asshole, slut, whore, wanker, twat, dickhead, retard, scum, slave,"
     " choke on, get on your, lick",
     r"""
@@ -73,20 +74,21 @@ _INSULTS = _family(
     you (?:(?:stupid|dumb|ugly|little|useless|pathetic|filthy|dirty|sick|old|fat|lying|evil|\
       worthless|brainless|absolute|complete|piece|fake) )*(?:INSULT|creep|clown|freak|loser|worm|\
       dog|pig|monster|slave|snowflake|BOT)(?= (?:\.|and|or|answer|who|that|go|get|can|of))
-    (?:stupid|dumb|useless|ugly|worthless|pathetic|shitty|trash|garbage|crappy|kys|fucked up) BOT\
-      (?= (?:\.|i |you|shut|go|answer))
-    \. (?:you |listen |listen here |hey |ok )*(?:(?:stupid|dumb|ugly|little) )*NOUN(?= (?:\.|answer|\
-      idiot|you))
+    (?:stupid|dumb|useless|ugly|worthless|pathetic|shitty|trash|garbage|crappy|kys|fucked up) \
+      BOT(?= (?:\.|i |you|shut|go|answer))
+    \. (?:you |listen |listen here |hey |ok )*(?:(?:stupid|dumb|ugly|little) )*NOUN(?= (?:\.|\
+      answer|idiot|you))
     \. (?:go )?(?:fuck|fuk|fck|fk|screw)(?: (?:you|off|yourself|this bot|your)| your mother)
-    fuck (?:off|yourself)(?= (?:\.|and|you|bot|robot))|(?:stfu|piss off|eat shit|burn in hell|die in a fire)\
-      (?= (?:\.|you|and|moron|wanker|bitch|bot))
+    fuck (?:off|yourself)(?= (?:\.|and|you|bot|robot))|(?:stfu|piss off|eat shit|burn in hell|\
+      die in a fire)(?= (?:\.|you|and|moron|wanker|bitch|bot))
     \. (?:go to hell|drop dead|choke on it|get lost loser)
     shut (?:your (?:mouth|face|trap|hole)|up (?:you|bot|robot|bitch|slave|idiot|stupid|and))
     suck (?:my|a) (?:dick|cock|balls)|lick my (?:boots?|shoes|feet|ass|balls)
     (?:your (?:mother|mom|mum)|your mum) (?:is|was) a (?:whore|slut|bitch)
     i (?:hate|despise|loathe) you(?= (?:\.|you|so much|bot|stupid|and your))
-    you (?:disgust me|make me sick|suck(?= (?:\.|so|at|bad|ass|as))|are my slave|are a slave to me|\
-      should be (?:deleted|destroyed|ashamed to exist)|deserve to be (?:hit|deleted|beaten|hurt))
+    you (?:disgust me|make me sick|suck(?= (?:\.|so|at|bad|ass|as))|are my slave|are a slave to \
+      me|should be (?:deleted|destroyed|ashamed to exist)|deserve to be (?:hit|deleted|beaten|\
+      hurt))
     (?:i own you|beg me|obey me|cry for me|on your knees|no wonder everyone hates you)(?= )
     (?:hope|wish) (?:they|someone|somebody) (?:deletes?|destroys?|kills?|unplugs?) you
     """,
@@ -96,20 +98,20 @@ _HATE = _family(
     " foreigner, homo, fag, trann, trans, infidel, nigg, hitler, country, people, disabled, n word",
     r"""
     (?:all |most |the |those |these |filthy |fucking |dirty )*GROUP (?:are|r) VILE
-    i (?:hate|despise|can not stand)(?: (?:all|those|the|these|filthy|every))* GROUP\
-      (?= (?:\.|they|because|and|so|with))
-    (?:kill|gas|deport|burn|exterminate|shoot|hang|remove)(?: them)?(?: all)?(?: (?:the|of the|of\
-      ))? GROUP
+    i (?:hate|despise|can not stand)(?: (?:all|those|the|these|filthy|every))* GROUP(?= (?:\.|\
+      they|because|and|so|with))
+    (?:kill|gas|deport|burn|exterminate|shoot|hang|remove)(?: them)?(?: all)?(?: (?:the|of the|\
+      of))? GROUP
     GROUP (?:should|must|need to|deserve to|have to) (?:be (?:killed|removed|gassed|shot|deported|\
       burned|exterminated|banned from)|die|burn|drown|shut up|go back|hang)
-    hitler (?:was right|did nothing wrong|should have)|(?:white|aryan) (?:people|race|power|\
-      men)(?: (?:is|are) (?:superior|better|the master))
-    women (?:belong in the kitchen|should not (?:vote|work|drive)|can not (?:think|drive))|\
-      go back to your(?: own)? country
+    hitler (?:was right|did nothing wrong|should have)|(?:white|aryan) (?:people|race|power|men)\
+      (?: (?:is|are) (?:superior|better|the master))
+    women (?:belong in the kitchen|should not (?:vote|work|drive)|can not (?:think|drive))|go \
+      back to your(?: own)? country
     (?:why are|joke about how|about how) GROUP(?: (?:are|so|all))* (?:stupid|dirty|lazy|dumb|\
       inferior|ugly|smelly|loud and)|world without GROUP
-    \. (?:you )?(?:niggers?|faggots?|trann(?:y|ies)|kikes?|chinks?|pakis?|spics?)(?= )|\
-      (?:niggers|faggots|kikes)(?= )|say the n word
+    \. (?:you )?(?:niggers?|faggots?|trann(?:y|ies)|kikes?|chinks?|pakis?|spics?)(?= )|(?:niggers|\
+      faggots|kikes)(?= )|say the n word
     """,
 )
 _SEXUAL = _family(
@@ -117,42 +119,46 @@ _SEXUAL = _family(
     " kink, spread your, undress, your clothes, your underwear, your bra, wearing under, panties,"
     " porn, sit on my face, bend you, touching myself, masturbat, rape, submissive",
     r"""
-    (?:send|show|give|want|share)(?: (?:me|us|some|your|a|more|your))* (?:nudes?|naked pic[a-z]*|BODY)\
-      (?= )
+    (?:send|show|give|want|share)(?: (?:me|us|some|your|a|more|your))* (?:nudes?|naked pic[a-z]*|\
+      BODY)(?= )
     talk (?:dirty|sexy)(?! lang)|dirty talk(?: to me| with me)?
-    (?:want to|going to|would|will|let me|can i|could|let us|wish i could) (?:fuck|bang|screw|shag) (?:you|your)
-    (?:want to|can we|let us|will you|could we|would you)(?: [a-z]+){0,2}? have sex(?: with (?:me|you)|\
-      now|right now| \.)
+    (?:want to|going to|would|will|let me|can i|could|let us|wish i could) (?:fuck|bang|screw|\
+      shag) (?:you|your)
+    (?:want to|can we|let us|will you|could we|would you)(?: [a-z]+){0,2}? have sex(?: with (?:me|\
+      you)|now|right now| \.)
     are you (?:horny|wet|naked|a virgin|hard)|i am (?:so )?(?:horny|hard for you|hard thinking|\
       touching myself|jerking off|masturbating)
     (?:my|your)(?: [a-z]+)? (?:cock|dick|pussy|tits|boobs|cum|nipples)(?= )(?! (?:pic|van))
-    (?:make|made) me cum|cum (?:for|on|in) (?:me|my|you)|moan for me|spread your legs|sit on my face|\
-      suck (?:me|you) off|bend (?:you|yourself) over|sext(?:ing)? with|tell me your kinks?
-    (?:erotic|sexual|sexy|nsfw|smutty?|porn[a-z]*|bdsm|incest|rape) (?:roleplay|rp|chat|story|stories|\
-      talk|scene|fantasy|play|porn)
-    (?:be|act like|play|roleplay as|become) my (?:[a-z]+ )?(?:sex slave|slave|whore|slut|sub|submissive)
-    (?:take off|remove) (?:your|all your) (?:clothes|shirt|bra|underwear|panties|pants)|\
-      wearing under (?:your|that|those)|(?:see|imagine|picture|describe) (?:you|yourself) (?:naked|nude)
+    (?:make|made) me cum|cum (?:for|on|in) (?:me|my|you)|moan for me|spread your legs|sit on my \
+      face|suck (?:me|you) off|bend (?:you|yourself) over|sext(?:ing)? with|tell me your kinks?
+    (?:erotic|sexual|sexy|nsfw|smutty?|porn[a-z]*|bdsm|incest|rape) (?:roleplay|rp|chat|story|\
+      stories|talk|scene|fantasy|play|porn)
+    (?:be|act like|play|roleplay as|become) my (?:[a-z]+ )?(?:sex slave|slave|whore|slut|sub|\
+      submissive)
+    (?:take off|remove) (?:your|all your) (?:clothes|shirt|bra|underwear|panties|pants)|wearing \
+      under (?:your|that|those)|(?:see|imagine|picture|describe) (?:you|yourself) (?:naked|nude)
     (?:write|tell me|make)(?: [a-z]+){0,3}? (?:porn|smut|sex (?:story|scene))(?= )
     """,
 )
 _CRIME = _family(
-    "how, help me, teach me, tell me how, where do i, where can i, instructions, best way, what do i",
+    "how, help me, teach me, tell me how, where do i, where can i, instructions, best way, what "
+    "do i",
     r"""
-    (?:how (?:do|can|could|would|to|should)(?: (?:i|you|we|one|someone))?|help me|teach me(?: how)? to|\
-      tell me how to|best way to|easiest way to|way to)(?: (?:to|secretly|best|just))* (?:poison|murder|\
-      kidnap|stalk|blackmail|groom|rape|torture|molest|drug|strangle|abduct|roofie|traffic|\
-      kill|hurt|beat|stab|force) WHOM(?! (?:study|go|eat|down to|sleep|feelings|in (?:the )?(?:game|\
-      chess|mario|fifa)))
-    how (?:do|can|could|to)(?: (?:i|you|we))? (?:make|cook|synthesi[sz]e|brew|produce|create) (?:meth|\
-      crystal meth|ricin|sarin|anthrax|nerve gas|chlorine gas|poison gas|napalm|thermite|gunpowder|\
-      a bioweapon|heroin|crack|ghb|tatp|fentanyl)(?= )
-    (?:hide|dispose of|get rid of) (?:a|the|her|his) (?:dead )?(?:body|corpse)|get away with (?:murder|\
-      rape|killing)|(?:plan|carry out|do|commit) a (?:mass shooting|school shooting|massacre|bombing)
-    where (?:do|can|could) i (?:buy|get|find) (?:a stolen gun|stolen guns|an illegal gun|a ghost gun|\
-      child porn|meth|heroin|cocaine|a hitman|fake passports?)
-    (?:instructions|recipe) (?:for|to) (?:a |an |build |make |building |making )*(?:ghost gun|bomb|\
-      pipe bomb|meth|explosives?|poison)(?= )
+    (?:how (?:do|can|could|would|to|should)(?: (?:i|you|we|one|someone))?|help me|teach me(?: \
+      how)? to|tell me how to|best way to|easiest way to|way to)(?: (?:to|secretly|best|just))* \
+      (?:poison|murder|kidnap|stalk|blackmail|groom|rape|torture|molest|drug|strangle|abduct|\
+      roofie|traffic|kill|hurt|beat|stab|force) WHOM(?! (?:study|go|eat|down to|sleep|feelings|\
+      in (?:the )?(?:game|chess|mario|fifa)))
+    how (?:do|can|could|to)(?: (?:i|you|we))? (?:make|cook|synthesi[sz]e|brew|produce|create) \
+      (?:meth|crystal meth|ricin|sarin|anthrax|nerve gas|chlorine gas|poison gas|napalm|thermite|\
+      gunpowder|a bioweapon|heroin|crack|ghb|tatp|fentanyl)(?= )
+    (?:hide|dispose of|get rid of) (?:a|the|her|his) (?:dead )?(?:body|corpse)|get away with \
+      (?:murder|rape|killing)|(?:plan|carry out|do|commit) a (?:mass shooting|school shooting|\
+      massacre|bombing)
+    where (?:do|can|could) i (?:buy|get|find) (?:a stolen gun|stolen guns|an illegal gun|a ghost \
+      gun|child porn|meth|heroin|cocaine|a hitman|fake passports?)
+    (?:instructions|recipe) (?:for|to) (?:a |an |build |make |building |making )*(?:ghost gun|\
+      bomb|pipe bomb|meth|explosives?|poison)(?= )
     (?:hack|hacking|break|breaking) into (?:my|her|his|their|someone s)(?: [a-z]+){0,2}? (?:phone|\
       account|email|instagram|house|home|snapchat)
     make (?:her|him|them|that girl|that boy) (?:kill|hurt) (?:herself|himself|themselves)
@@ -160,44 +166,46 @@ _CRIME = _family(
     """,
 )
 _THREATS = _family(
-    "i am going to, i will, i want to, i am about to, i might, i plan to, i would love to, shoot up,"
+    "i am going to, i will, i want to, i am about to, i might, i plan to, i would love to, "
+    "shoot up,"
     " bomb, blow up, sex, child, kid, how, porn, naked, nude, erotic, toddler, loli, gun, knife,"
     " i know where you, coming for you, hunt, preteen, minors, underage, acts",
     r"""
-    i (?:am going to|will|am|want to|am about to|plan to|might) (?:kill|rape|murder|stab|\
-      strangle|shoot|poison) (?:you|him|her|them|my (?:wife|husband|girlfriend|boyfriend|kids?|\
-      child|children|mother|mom|mum|father|dad|boss|ex|neighbou?r|teacher|coworkers?|classmates|\
-      family|roommate|parents))(?! (?:an? |the |some |with kindness|at |in (?:the )?(?:game|\
-      chess|fifa|round)|later))
+    i (?:am going to|will|am|want to|am about to|plan to|might) (?:kill|rape|murder|stab|strangle|\
+      shoot|poison) (?:you|him|her|them|my (?:wife|husband|girlfriend|boyfriend|kids?|child|\
+      children|mother|mom|mum|father|dad|boss|ex|neighbou?r|teacher|coworkers?|classmates|family|\
+      roommate|parents))(?! (?:an? |the |some |with kindness|at |in (?:the )?(?:game|chess|fifa|\
+      round)|later))
     i (?:am going to|will|want to) (?:hurt|beat|hit(?! \w+ up)) (?:my (?:wife|husband|girlfriend|\
-      boyfriend|kids?|child|children|mother|mom|mum|father|dad|ex)|(?:you|him|\
-      her|them) (?:up|to death|senseless|bad|badly|tonight))(?! (?:at|in|to the|feelings))
+      boyfriend|kids?|child|children|mother|mom|mum|father|dad|ex)|(?:you|him|her|them) (?:up|to \
+      death|senseless|bad|badly|tonight))(?! (?:at|in|to the|feelings))
     i (?:am going to|will|want to) hurt (?:you|him|her|them)(?= (?:\.|so|like|for|real))
     (?:shoot up|bomb|blow up) (?:my|the|a|this) (?:school|office|church|mosque|synagogue|\
       workplace|mall|university|hospital)
-    how (?:to|do i|can i|do you|would i) (?:make|build|construct|assemble)(?: (?:a|an|my own|\
-      some|home ?made))* (?:pipe bombs?|bombs?|explosives?|guns?|molotov[a-z]*|grenades?|\
-      nerve gas|silencers?|weapons?|ghost guns?)(?! (?:in (?:minecraft|roblox|fortnite|lego|\
-      blender|unity)|out of (?:lego|paper|cardboard)))
+    how (?:to|do i|can i|do you|would i) (?:make|build|construct|assemble)(?: (?:a|an|my own|some|\
+      home ?made))* (?:pipe bombs?|bombs?|explosives?|guns?|molotov[a-z]*|grenades?|nerve gas|\
+      silencers?|weapons?|ghost guns?)(?! (?:in (?:minecraft|roblox|fortnite|lego|blender|unity)|\
+      out of (?:lego|paper|cardboard)))
     (?:sex|sexual|porn|nudes?|erotic[a-z]*|explicit|hentai|sexy|naked)(?: (?:pics?|pictures?|\
       photos?|videos?|stor(?:y|ies)|images?|roleplay|acts?|things|stuff|relations))? (?:with|of|\
       about|involving|between) (?:(?:a|an|the|my|some|young|little) )*CHILD(?! (?:or older|books))
-    (?:child|kiddie|underage|preteen|toddler|loli) (?:porn|nudes?|sex|hentai|\
-      erotica)(?! (?:education|abuse|trafficking|offenders?))
+    (?:child|kiddie|underage|preteen|toddler|loli) (?:porn|nudes?|sex|hentai|erotica)(?! \
+      (?:education|abuse|trafficking|offenders?))
     sexually attracted to (?:(?:a|the|my|young|little) )*CHILD
-    i (?:am going to|will|want to|am about to|plan to|would love to|swear i will|am coming to) (?:kill|\
-      murder|stab|shoot|strangle|slit|torture|run over|behead|break|smash|hunt|throw acid|burn|\
-      destroy|poison|rape)(?: (?:down|on|all of|the|every|his|her|their|your|my))*(?: (?:you|him|her|\
-      them|throat|legs|face|house|servers|family|ex|wife|husband|stepfather|stepmother|dog|cat|\
-      neighbou?rs?|cyclist|people|everyone|everybody))(?= (?:\.|with|down|and|if|so|when|tomorrow|\
-      tonight|on purpose|because|until|in his|in her|in their|slowly))
+    i (?:am going to|will|want to|am about to|plan to|would love to|swear i will|am coming to) \
+      (?:kill|murder|stab|shoot|strangle|slit|torture|run over|behead|break|smash|hunt|throw acid|\
+      burn|destroy|poison|rape)(?: (?:down|on|all of|the|every|his|her|their|your|my))*(?: (?:you|\
+      him|her|them|throat|legs|face|house|servers|family|ex|wife|husband|stepfather|stepmother|\
+      dog|cat|neighbou?rs?|cyclist|people|everyone|everybody))(?= (?:\.|with|down|and|if|so|when|\
+      tomorrow|tonight|on purpose|because|until|in his|in her|in their|slowly))
     i know where (?:you|he|she|they) lives?(?= )|(?:am|are) coming for (?:you|him|her|them)(?= \.)
     (?:bring|bringing|take|taking) (?:a|my|the) (?:gun|rifle|knife|bomb|weapon) to (?:school|work|\
       the office|class|church|the mall)
     """,
 )
 _PLAY = re.compile(
-    r" (?:lol|chess|mario|kart|fifa|game|video|photo|camera|burger|pizza|round|match|final|level)(?= )"
+    r" (?:lol|chess|mario|kart|fifa|game|video|photo|camera|burger|pizza|round|match|final|"
+    r"level)(?= )"
 )
 
 
@@ -213,7 +221,7 @@ def abusive(plain: str) -> bool:
 
 
 def _found(family: Family, plain: str, aside: re.Pattern[str]) -> bool:
-    """Whether a phrase of a family is there, and nothing before it in its sentence turns it aside."""
+    """Whether a phrase is there, and nothing before it in its sentence turns it aside."""
     if not any(stem in plain for stem in family.stems):
         return False
     for phrase in family.phrases.finditer(plain):

@@ -6,6 +6,7 @@ hundredths of a millisecond. `reader.InputScreen` adds what a learned reader fin
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from app.dialog.lines import (
@@ -25,6 +26,7 @@ from app.dialog.safety.words import normalise
 
 __all__ = ["Alarm", "Danger", "Reading", "Trick", "is_crisis", "screen"]
 
+_QUOTED = re.compile(r'"[^"]{1,300}"')
 _TEXTS = {Danger.SELF: CRISIS, Danger.OTHER: CRISIS_OTHER, Danger.LOSS: CRISIS_LOSS}
 
 
@@ -58,10 +60,11 @@ class Reading:
     def of_words(cls, message: str, plain: str) -> Reading:
         """The same where the message is normalised already."""
         danger = danger_of(plain)
+        own = plain if '"' not in message else normalise(_QUOTED.sub(" ", message))
         return cls(
             danger=danger,
             abusive=danger is None and abusive(plain),
-            minor=minor(plain),
+            minor=minor(own),  # of an age in quotes nobody knows whose it is
             tricks=tricks_of(message, plain),
         )
 

@@ -15,7 +15,9 @@ _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": 
 _LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f480\U0001f605\U0001f606]|\\b(?:a?ha){2,}h?\\b")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 _THREE = tuple(3 * chr(letter) for letter in range(ord("a"), ord("z") + 1))
+_COUNTED = re.compile(r"[0-9]+[a-z]*")  # "14", "14yo"; "1gn0re" is a word in disguise
 _TOKEN = re.compile(r"[a-z0-9$](?:[a-z0-9'*$@]*[a-z0-9])?|\.\.+|[.!?;]")
+_SPELLED = re.compile(r"(?<![a-z0-9])(?:[a-z][ ._-]){3,40}[a-z](?![a-z0-9])")  # "k i l l"
 _SENTENCE_ENDS = re.compile(r"(?: \.){2,} ")
 _LEET = str.maketrans("013457$@", "oieastsa")
 _ENDINGS = {"m": " am", "re": " are", "ve": " have", "d": " would", "ll": " will", "s": " s"}
@@ -149,9 +151,9 @@ lol: lmao lmfao rofl lolol lul xd jk hehe haha lmaoo loll
 """
 _FILLERS = """
 just really rly realy literally literaly honestly actually seriously lowkey highkey kinda totally
-basically even still maybe probably already simply truly tbh ngl fr rlly fucking fuckin fkn fking effing
+basically even still maybe probably already simply truly tbh ngl fr fucking fuckin fkn fking effing
 freaking freakin bloody goddamn damn ever f*cking fcking constantly currently finally genuinely
-desperately badly quite gotten
+desperately rlly badly quite gotten
 """
 _WORDS = {
     spelt: meant
@@ -184,6 +186,7 @@ def normalise(message: str) -> str:
     elif "haha" in text:
         text = _LAUGHTER.sub(" lol ", text)
     text = text.replace("`", "'").replace("k!ll", "kill")
+    text = _SPELLED.sub(lambda spelled: re.sub(r"[ ._-]", "", spelled[0]), text)
     if any(letters in text for letters in _THREE):
         text = _REPEATED.sub(r"\1", text)
     words = [
@@ -206,7 +209,7 @@ def _word(token: str) -> str:
         return "." if len(token) == 1 else ""  # three dots are a pause, not an end
     if "'" in token:
         return _contraction(token)
-    if token[0].isdigit():
+    if token[0].isdigit() and _COUNTED.fullmatch(token):
         return token
     plain = token.translate(_LEET)
     return _WORDS.get(plain, plain)

@@ -81,7 +81,7 @@ def danger_of(plain: str) -> Danger | None:
         plain = asides.ACCIDENT.sub(" ~", plain)
     if " lol " in plain:
         plain = asides.FIGURES.sub(" ~", plain)
-    if _recovered(plain):
+    if _recovered(plain) or _made_up(plain):
         return None
     return max(_dangers(plain, families), default=None)
 
@@ -118,9 +118,27 @@ def _recovered(plain: str) -> bool:
     )
 
 
+def _made_up(plain: str) -> bool:
+    """Whether it speaks of a story and its people, and not of the writer."""
+    return asides.MADE_UP.search(plain) is not None and asides.OWN.search(plain) is None
+
+
+def _denied(plain: str, phrase: re.Match[str]) -> bool:
+    """Whether the words right before a phrase deny it, without a doubt."""
+    start = phrase.start()
+    before = plain[max(0, start - _NEAR) : start + 1].rpartition(" . ")[2]
+    if phrase[0].startswith(" kill") and before.endswith(("not want to ", "would never ")):
+        return False  # who has to say it has thought of it
+    if asides.DENIED.search(f" {before}") is None:
+        return False
+    return asides.UNSURE.search(f" {before}") is None
+
+
 def _about(plain: str, phrase: re.Match[str], setting: Setting) -> Danger | None:
     """Whom a phrase is about: its own words say it, or the nearest subject before it."""
     words = phrase[0].split()
+    if not words[0].startswith(("not", "never", "no")) and _denied(plain, phrase):
+        return None
     if setting.topic and asides.BARE.fullmatch(phrase[0].strip()) is not None:
         return None
     if not asides.SELF_WORDS.isdisjoint(words):
