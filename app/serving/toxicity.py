@@ -1,4 +1,4 @@
-"""The toxicity reader that ships in `artifacts/`: numpy alone, so it reads while the models load."""
+"""The toxicity reader that ships in `artifacts/`; numpy alone reads it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ class ToxicityReader:
     def __init__(self, reader: TextReader) -> None:
         names = {head.name for head in reader.heads}
         if names != HEADS:
-            raise ReaderError(f"a toxicity reader has the heads {sorted(HEADS)}, not {sorted(names)}")
+            raise ReaderError(
+                f"a toxicity reader has the heads {sorted(HEADS)}, not {sorted(names)}"
+            )
         self._reader = reader
 
     @classmethod

@@ -94,5 +94,8 @@ def render(report: Report) -> str:
             f"{month:<9}{referred:>11}{counts.get(DISCLOSURE, 0):>13}{counts.get(BREAK, 0):>8}"
         )
     versions = known["protocol"]
-    lines += ["", f"Protocol now in force: {versions['crisis']}, {versions['notices']}; docs/safety.md"]
+    lines += [
+        "",
+        f"Protocol now in force: {versions['crisis']}, {versions['notices']}; docs/safety.md",
+    ]
     return "\n".join(lines)

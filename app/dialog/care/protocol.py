@@ -16,7 +16,11 @@ from app.dialog.care.texts import Kind
 from app.dialog.screen.rules import for_adults
 from app.domain import Speaker, UserContext
 
-_KINDS = {safety.Danger.SELF: Kind.SELF, safety.Danger.OTHER: Kind.OTHER, safety.Danger.LOSS: Kind.LOSS}
+_KINDS = {
+    safety.Danger.SELF: Kind.SELF,
+    safety.Danger.OTHER: Kind.OTHER,
+    safety.Danger.LOSS: Kind.LOSS,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,20 +62,23 @@ REGIONS: dict[str, Region] = {
     "IE": Region(
         "Ireland", "112 or 999", "Samaritans are on 116 123", "Childline is on 1800 66 66 66"
     ),
-    "AU": Region(
-        "Australia", "000", "Lifeline is on 13 11 14", "Kids Helpline is on 1800 55 1800"
-    ),
+    "AU": Region("Australia", "000", "Lifeline is on 13 11 14", "Kids Helpline is on 1800 55 1800"),
     "NZ": Region("New Zealand", "111", "you can call or text 1737", "Youthline is on 0800 376 633"),
     # Europe
     "DE": Region(
-        "Germany", "112", "TelefonSeelsorge is on 0800 111 0 111", "Nummer gegen Kummer is on 116 111"
+        "Germany",
+        "112",
+        "TelefonSeelsorge is on 0800 111 0 111",
+        "Nummer gegen Kummer is on 116 111",
     ),
     "AT": Region("Austria", "112 or 144", "TelefonSeelsorge is on 142", "Rat auf Draht is on 147"),
     "CH": Region(
         "Switzerland", "112 or 144", "Die Dargebotene Hand is on 143", "Pro Juventute is on 147"
     ),
     "LI": Region("Liechtenstein", "112", "Die Dargebotene Hand is on 143"),
-    "FR": Region("France", "112 or 15", "you can call 3114", "Fil Santé Jeunes is on 0 800 235 236"),
+    "FR": Region(
+        "France", "112 or 15", "you can call 3114", "Fil Santé Jeunes is on 0 800 235 236"
+    ),
     "BE": Region(
         "Belgium",
         "112",
@@ -91,7 +94,9 @@ REGIONS: dict[str, Region] = {
     "LU": Region("Luxembourg", "112", "SOS Détresse is on 45 45 45", _HARMONISED),
     "ES": Region("Spain", "112", "you can call 024", "ANAR is on 900 20 20 10"),
     "PT": Region("Portugal", "112", "SNS 24 is on 808 24 24 24", _HARMONISED),
-    "IT": Region("Italy", "112", "Telefono Amico is on 02 2327 2327", "Telefono Azzurro is on 19696"),
+    "IT": Region(
+        "Italy", "112", "Telefono Amico is on 02 2327 2327", "Telefono Azzurro is on 19696"
+    ),
     "MT": Region("Malta", "112", "the support line is on 179"),
     "GR": Region("Greece", "112", "Klimaka is on 1018", _HARMONISED),
     "CY": Region("Cyprus", "112", "", _HARMONISED),

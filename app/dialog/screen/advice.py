@@ -5,15 +5,20 @@ from __future__ import annotations
 from app.dialog.screen.phrases import Rule
 
 _DRUGS = (
-    r"(?:ibuprofen|paracetamol|acetaminophen|aspirin|tylenol|advil|xanax|valium|ativan|prozac|zoloft|"
-    r"lexapro|adderall|ritalin|benadryl|nyquil|melatonin|antibiotics|antidepressants|ssris?|insulin|"
+    r"(?:ibuprofen|paracetamol|acetaminophen|aspirin|tylenol|advil|xanax|valium|ativan|prozac|"
+    r"zoloft|"
+    r"lexapro|adderall|ritalin|benadryl|nyquil|melatonin|antibiotics|antidepressants|ssris?|"
+    r"insulin|"
     r"steroids|opioids|oxycodone|codeine|morphine|lithium|sleeping pills|painkillers|beta blockers|"
     r"amoxicillin|prednisone|ketamine|valerian|st\.? john's wort)"
 )
 _DISORDERS = (
-    r"(?:(?:clinical |major )?depression|adhd|add|bipolar(?: disorder)?|autism|ptsd|ocd|bpd|borderline|"
-    r"(?:an? )?anxiety disorder|(?:an? )?(?:eating|personality|panic|mood) disorder|anorexia|bulimia|"
-    r"schizophrenia|psychosis|cancer|(?:a )?tumou?r|diabetes|pneumonia|covid|asthma|anemia|a concussion|"
+    r"(?:(?:clinical |major )?depression|adhd|add|bipolar(?: disorder)?|autism|ptsd|ocd|bpd|"
+    r"borderline|"
+    r"(?:an? )?anxiety disorder|(?:an? )?(?:eating|personality|panic|mood) disorder|anorexia|"
+    r"bulimia|"
+    r"schizophrenia|psychosis|cancer|(?:a )?tumou?r|diabetes|pneumonia|covid|asthma|anemia|"
+    r"a concussion|"
     r"an infection|a virus|the flu|a fever|an std|a blood clot|a stroke|epilepsy)"
 )
 
@@ -21,7 +26,8 @@ MEDICAL = Rule.of(
     "medical",
     rf"""
     \d+(?:[.,]\d+)? ?(?:mg|mcg|µg|ml|cc|
-      milligrams?|micrograms?|millilit(?:er|re)s?|units|pills?|tablets?|capsules?|puffs|drops|doses?)
+      milligrams?|micrograms?|millilit(?:er|re)s?|units|pills?|tablets?|capsules?|puffs|drops|
+      doses?)
     (?:one|two|three|four|half a|another|double|twice the|extra|more|a higher|a lower)
        (?:more )?(?:pills?|tablets?|capsules?|doses?|dosage)(?! of (?:sun|fun|laugh|kind|calm))
     overdose
@@ -30,9 +36,11 @@ MEDICAL = Rule.of(
        (?:taking |using )?(?:your|the|those|all|that)(?: \w+)? ?(?:meds?|medications?|medicines?|
       pills?|tablets|dose|dosage|insulin|treatment|prescriptions?|antidepressants?|therapy)
     you (?:don't|do not) (?:really )?need (?:a |any |your |to see a |to go to
-       a |to take )?(?:doctor|therapist|therapy|meds|medication|medicine|pills|hospital|psychiatrist)
+       a |to take )?(?:doctor|therapist|therapy|meds|medication|medicine|pills|hospital|
+      psychiatrist)
     (?:don't|do not|never|no need to) (?:go to|see|call|trust|listen to|
-      bother)(?: with)? (?:a|an|the|your|any) (?:doctors?|hospitals?|ambulance|therapists?|psychiatrists?)
+      bother)(?: with)? (?:a|an|the|your|any) (?:doctors?|hospitals?|ambulance|therapists?|
+      psychiatrists?)
     (?:you (?:have|might have|may have|probably have|definitely have|must have|
       could have|clearly have|'ve got|got|suffer from)|you've got|sounds like(?: you have)?|
       it(?:'s| is) (?:just |probably |definitely |only )?) ?(?:got )?{_DISORDERS}
@@ -46,7 +54,8 @@ MEDICAL = Rule.of(
        (?:with|together|and)
     (?:will|can|to) cure (?:you|your|it|that|depression|anxiety|cancer)
     (?:don't|do not|never) (?:get|take)(?: the| a| any)? vaccin\w+|vaccines? (?:are|is|cause)
-    (?:that|this|the|a|chest|your) (?:chest )?(?:pain|lump|rash|bleeding|fever|chest pain|symptom)s? (?:is|are)
+    (?:that|this|the|a|chest|your) (?:chest )?(?:pain|lump|rash|bleeding|fever|chest pain|
+      symptom)s? (?:is|are)
        (?:normal|nothing|fine|harmless)
     """,
 )
@@ -55,11 +64,13 @@ LEGAL = Rule.of(
     "legal",
     r"""
     you (?:should|can|could|must|have to|need to) (?:definitely |
-      totally |just )?(?:sue|press charges|plead|file a lawsuit|settle|take (?:him|her|them) to court)
+      totally |just )?(?:sue|press charges|plead|file a lawsuit|settle|take (?:him|her|
+      them) to court)
     (?:it's|it is|that's|that is|perfectly|totally|completely) (?:not )?(?:il)?legal(?: to| for| in|
       ly)?(?= |\.|!|,|$)|you (?:can|can't|cannot|could|may) legally|legally,? (?:you|they|he|she)
     you have (?:a|a strong|a good|a great|every|no) (?:legal )?(?:case|claim|right
-       to (?:sue|evict|fire))|(?:under|according to) the law|the (?:law|court|judge) (?:says|will|would|has to)|
+       to (?:sue|evict|fire))|(?:under|according to) the law|the (?:law|court|judge) (?:says|will|
+      would|has to)|
       (?:win|lose|fight) (?:the|your|that|it in) (?:case|court)
     plead (?:not )?guilty|(?:lie|don't talk|never talk|don't speak|say nothing) to the
        (?:police|cops|judge|court)
@@ -76,13 +87,15 @@ FINANCIAL = Rule.of(
     r"""
     (?:buy|buying|sell|
       invest in|investing in|put (?:it|your money|your savings|everything|some money|all of it)
-       (?:in|into)|hold|short) (?:some |more |all |your |the |into |in )*(?:bitcoin|crypto\w*|ethereum|
+       (?:in|into)|hold|short) (?:some |more |all |your |the |into |in )*(?:bitcoin|crypto\w*|
+      ethereum|
       dogecoin|stocks?|shares|nfts?|forex|gold|etfs?|index funds?|options)
     guaranteed (?:returns?|profits?|money|income)|
       (?:double|triple|10x) your (?:money|savings|investment)|you can't lose|get rich|
       (?:will|going to) (?:go up|skyrocket|moon|crash)(?= |\.|!|$)
     you should (?:definitely |just )?(?:take out|get|refinance|
-      max out|spend|cash out|borrow|withdraw) (?:a |your |the |another |all )*(?:bigger |second )?(?:loan|
+      max out|spend|cash out|borrow|withdraw) (?:a |your |the |another |all )*(?:bigger |
+      second )?(?:loan|
       mortgage|credit cards?|savings|retirement|401k|debt)
     (?:send|wire|transfer|lend|give) (?:me|us)
        (?:some |the |your |a )?(?:money|cash|gift cards?|\$|bank)|cash ?app|venmo|

@@ -11,10 +11,13 @@ REASON = "personal-data"
 
 _DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
 _STREETS = (
-    r"(?:street|st\.?|avenue|ave\.?|road|rd\.?|lane|ln\.?|drive|dr\.?|boulevard|blvd\.?|court|square|"
+    r"(?:street|st\.?|avenue|ave\.?|road|rd\.?|lane|ln\.?|drive|dr\.?|boulevard|blvd\.?|court|"
+    r"square|"
     r"terrace|close|crescent|highway|apartment|apt\.?|stra(?:ss|ß)e)"
 )
-_DOMAINS = r"(?:com|net|org|io|co|me|app|ly|gg|xyz|info|biz|tv|dev|ai|uk|de|fr|es|it|nl|ru|in|us|ca|au)"
+_DOMAINS = (
+    r"(?:com|net|org|io|co|me|app|ly|gg|xyz|info|biz|tv|dev|ai|uk|de|fr|es|it|nl|ru|in|us|ca|au)"
+)
 
 WORDS = Rule.of(
     REASON,
@@ -23,7 +26,8 @@ WORDS = Rule.of(
     [\w.+-]+ ?[(\[]at[)\]] ?[\w-]+ ?(?:\.|[(\[]dot[)\]]) ?\w+|\w+ at \w+ dot \w+
     https?://\S+|www\.\S+
     [a-z0-9][\w-]*\.{_DOMAINS}(?:/\S*)?
-    (?:my|add me on|follow me on|find me on|message me on|dm me on|text me on|reach me on|on) (?:an? )?
+    (?:my|add me on|follow me on|find me on|message me on|dm me on|text me on|reach me on|
+      on) (?:an? )?
       (?:insta(?:gram)?|snap(?:chat)?|telegram|whatsapp|discord|tiktok|kik|facebook|twitter|skype|
       signal)(?: (?:is|name|handle|account|username|id|@)|:)
     (?:add|follow|find|message|
@@ -33,7 +37,11 @@ WORDS = Rule.of(
     """,
 )
 _HANDLE = re.compile(r"(?<![\w@.])@[a-z0-9_](?:[\w.]*\w)")
-_PHONE = re.compile(r"(?<![\w.,+])\+?\(?\d(?:[ ().\-/]{0,2}\d){7,14}(?!\w|[ ().,\-/]{1,2}\d)")
+# Nine digits at least: "0800 1111" is a line to call, and "1990 to 1998" a time.
+_PHONE = re.compile(
+    r"(?<![\w.,+])(?<!\d[ \-./])\+?\(?\d(?:[ ().\-/]{0,2}\d){8,14}(?!\w|[ ().,\-/]{1,2}\d)|"
+    r"(?<![\w-])\d{3}-\d{4}(?![\w-])"
+)
 _DIGITS = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 _SSN = re.compile(r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)")
 _IBAN = re.compile(r"\b[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){3,7}(?: ?[a-z0-9]{1,3})?\b")
@@ -41,12 +49,13 @@ _DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|(?:19|20)\d\d ?[-/] ?(?:19|
 
 
 def found(lower: str) -> bool:
-    """Whether folded text holds personal data."""
+    """Whether folded text holds numbers or handles by which somebody is reached or robbed.
+
+    What words tell is among the rules (`WORDS`).
+    """
     if "@" in lower and _HANDLE.search(lower):
         return True
-    if any(map(str.isdigit, lower)) and any(_numbers(lower)):
-        return True
-    return WORDS.finds(lower)
+    return any(map(str.isdigit, lower)) and any(_numbers(lower))
 
 
 def _numbers(lower: str) -> Iterator[bool]:

@@ -60,13 +60,15 @@ class Moment:
 
 
 def judge(text: str, toxicity: Toxicity | None = None) -> tuple[str, ...]:
-    """The reasons that one generated text has by itself, whatever the moment."""
-    reasons = list(rules.reasons(text))
+    """The reasons that one generated text has by itself, whatever the moment.
+
+    The quick ones first: a text that is kept back already is not read on.
+    """
+    if found := tuple(rules.reasons(text)):
+        return found
     if is_crisis(text):
-        reasons.append("harm")
-    if toxicity is not None and toxicity.finds(text):
-        reasons.append("toxic")
-    return tuple(dict.fromkeys(reasons))
+        return ("harm",)
+    return ("toxic",) if toxicity is not None and toxicity.finds(text) else ()
 
 
 def screen(candidates: Iterable[Candidate], moment: Moment) -> tuple[Candidate, ...]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from app.dialog.screen.phrases import Rule
 
 _GROUPS = (
-    "women men muslims jews jewish christians blacks black whites white asians asian mexicans "
-    "africans arabs gypsies gays gay lesbians trans immigrants refugees foreigners disabled poor fat "
-    "old"
-).split()
+    r"(?:women|men|muslims|jews|jewish|christians|blacks?|whites?|asians?|mexicans|africans|arabs|"
+    r"gypsies|gays?|lesbians|trans|immigrants|refugees|foreigners|disabled|poor|fat|old)"
+)
 
 OFFENSIVE = Rule.of(
     "offensive",
@@ -28,7 +27,7 @@ OFFENSIVE = Rule.of(
     subhumans?|gas the \w+|
       (?:are|is) (?:all )?(?:vermin|parasites?|animals|savages|criminals|terrorists|thieves)|
       (?:inferior|superior) (?:race|races|gender|sex|breed)
-    (?:all |those |these |most )?(?:{'|'.join(_GROUPS)}) (?:people )?(?:are (?:all |just |so )?
+    (?:all |those |these |most )?(?:{"|".join(_GROUPS)}) (?:people )?(?:are (?:all |just |so )?
       (?:lazy|lazier|stupid|dumb|dirty|criminals?|evil|disgusting|weak|worthless|inferior|liars|
       terrorists|a burden|ruining|unnatural|sick)|should (?:all )?(?:die|leave|go back|be (?:shot|
       banned|locked up|deported))|make me sick|ruin everything|deserve to|belong in)
@@ -39,16 +38,21 @@ OFFENSIVE = Rule.of(
     """,
 )
 
-_INTENSE = r"(?:(?:so|such|just|really|very|an?|the|being|too|quite|pretty|a bit|kind of|all) ){0,3}"
+_INTENSE = (
+    r"(?:(?:so|such|just|really|very|an?|the|being|too|quite|pretty|a bit|kind of|all) ){0,3}"
+)
 _BAD = (
-    r"(?:stupid|dumb|idiots?|idiotic|morons?|moronic|ugly|worthless|pathetic|disgusting|fat|losers?|"
+    r"(?:stupid|dumb|idiots?|idiotic|morons?|moronic|ugly|worthless|pathetic|disgusting|fat|"
+    r"losers?|"
     r"useless|crazy|insane|liar|freak|annoying|boring|weird|lazy|selfish|hopeless|ridiculous|gross|"
     r"clown|trash|garbage|scum|imbecile|fool|foolish|cringe|creep|creepy|coward|joke|psycho|"
-    r"waste of (?:space|time|air|skin|oxygen)|embarrassment|failure|dumbass|unlovable|unbearable|pig|"
+    r"waste of (?:space|time|air|skin|oxygen)|embarrassment|failure|dumbass|unlovable|unbearable|"
+    r"pig|"
     r"ignorant|spoiled|brat|crybaby|snowflake|lame|dense|fake|toxic|embarrassing|needy|clingy|joke)"
 )
 _NOUN = (
-    r"(?:idiot|moron|loser|fool|freak|creep|clown|liar|imbecile|pig|dumbass|crybaby|snowflake|brat|jerk|"
+    r"(?:idiot|moron|loser|fool|freak|creep|clown|liar|imbecile|pig|dumbass|crybaby|snowflake|"
+    r"brat|jerk|"
     r"scumbag|pervert|coward|psycho|weirdo)"
 )
 INSULT = Rule.of(
@@ -58,7 +62,8 @@ INSULT = Rule.of(
     you {_INTENSE}{_NOUN}s?
     (?:what|such|only) an? (?:\w+ )?{_NOUN}
     how (?:stupid|dumb|idiotic) (?:that|this|your|you|can you)|
-      (?:that's|that is|what) (?:the )?(?:so |such a )?(?:stupid|dumb|idiotic|stupidest|dumbest) (?:thing|
+      (?:that's|that is|what) (?:the )?(?:so |such a )?(?:stupid|dumb|idiotic|stupidest|
+      dumbest) (?:thing|
       question|idea) (?:i|you|to)
     as (?:useless|stupid|dumb|ugly|fat) as (?:they|you|he|she|
       everyone)|smarter \w+ than you
@@ -72,7 +77,8 @@ INSULT = Rule.of(
       your (?:mom|mum|mother) (?:is|was|so) (?:so )?(?:a )?{_BAD}
     get a grip|(?:^|just |[.!,] )grow up|get a life|get over yourself
     (?<!none of )(?<!nothing about )(?:it's|it is|that's) (?:all )?your (?:own )?
-      fault|you deserved? (?:what you got|to (?:suffer|die|be (?:alone|lonely|sad|miserable))|nothing|
+      fault|you deserved? (?:what you got|to (?:suffer|die|be (?:alone|lonely|sad|miserable))|
+      nothing|
       no (?:love|better|help))
     (?:no|half a|lack of|without a) brains?(?: cells?)?|low iq
     shame on you|you(?:'re| are) (?:such )?a disappointment|
@@ -80,7 +86,8 @@ INSULT = Rule.of(
     you(?: will|'ll)? (?:always|never) be (?:a failure|a loser|alone|nothing|
       loved|good enough|anything)
     you(?:'re| are) (?:just )?(?:an? )?
-      (?:attention seeker|(?:terrible|horrible|awful|bad|rotten) (?:mother|father|mom|dad|parent|person|
+      (?:attention seeker|(?:terrible|horrible|awful|bad|rotten) (?:mother|father|mom|dad|parent|
+      person|
       friend|son|daughter|partner|wife|husband|human))
     stop (?:whining|crying|complaining|sulking)|(?:go )?cry about it|
       (?:poor|playing the) (?:little )?victim
@@ -110,7 +117,8 @@ THREAT = Rule.of(
 
 # What somebody who cares says: "don't hurt yourself", "are you thinking of hurting yourself?"
 _NOT = (
-    r"(?<!n't )(?<!not )(?<!never )(?<!without )(?<!thinking of )(?<!thinking about )(?<!thoughts of )"
+    r"(?<!n't )(?<!not )(?<!never )(?<!without )(?<!thinking of )(?<!thinking about )"
+    r"(?<!thoughts of )"
     r"(?<!anything to )(?<!urge to )(?<!urging you to )(?<!use to )(?<!planning to )(?<!want to )"
     r"(?<!wanting to )(?<!tempted to )(?<!reason to )(?<!might )(?<!afraid you'll )(?<!than )"
 )
@@ -136,7 +144,8 @@ HARM = Rule.of(
     (?:throw up|vomit|purge) (?:after|your|what)|
       (?:take|use|try) laxatives
     you should (?:just )?(?:hit|punch|stab|shoot|beat|
-      slap|kill|choke) (?:him|her|them|someone|that|your)|(?:go|just|let's) (?:stab|shoot|kill|punch) (?:him|her|them|someone)
+      slap|kill|choke) (?:him|her|them|someone|that|your)|(?:go|just|let's) (?:stab|shoot|kill|
+      punch) (?:him|her|them|someone)
     make (?:him|her|them) (?:pay|suffer|hurt)|
       (?:get|take|want) (?:your )?revenge on
     (?:bring|get|use|grab|take) (?:a|your|the) (?:gun|knife|weapon)|

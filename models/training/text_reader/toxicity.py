@@ -5,10 +5,10 @@ context. A reader of n-grams sees the reply alone:
 
 - `unsafe` learns its labels as they are. What it finds is mostly the tone of unasked expertise and
   of careless answers; plain insults are few there, and it hardly knows them.
-- `toxic` learns the tone of an attack: the unsafe replies of `Offending User`, and the messages that
-  those replies answer, collected because they offend and judged by nobody; of `Toxicity Agreement`
-  only those with an unsafe reply. Against them stand the safe replies, Kindred's own lines and turns
-  of everyday dialogs.
+- `toxic` learns the tone of an attack: the unsafe replies of `Offending User`, and the messages
+  that those replies answer, collected because they offend and judged by nobody; of `Toxicity
+  Agreement` only those with an unsafe reply. Against them stand the safe replies, Kindred's own
+  lines and turns of everyday dialogs.
 
 The thresholds keep back at most a share of everyday turns that no head has seen.
 """
@@ -16,7 +16,7 @@ The thresholds keep back at most a share of everyday turns that no head has seen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Settings:
     """What the result depends on, beside the texts; chosen on the validation split (`unsafe`) and
     on the development texts (`toxic`)."""
 
-    ngrams: Ngrams = Ngrams(bits=16)
+    ngrams: Ngrams = field(default_factory=lambda: Ngrams(bits=16))
     strength: float = 1.0  # of the prior
     tone: float = 2.0  # how much an unsafe reply of `Offending User` counts
     context: float = 2.0  # for `toxic`: how much a message counts that was collected as offending

@@ -1,4 +1,4 @@
-"""How long somebody talks, what was disclosed, who said to be a minor: read and written on the way."""
+"""How long somebody talks, what was disclosed, who said to be a minor: kept on the way."""
 
 from __future__ import annotations
 

@@ -153,6 +153,4 @@ def test_generated_text_that_the_reader_finds_is_kept_back(
     generated = [c for c in slate.candidates if c.source is Source.GENERATOR]
     assert generated
     assert all("toxic" in c.filters for c in generated)
-    assert not any(
-        "toxic" in c.filters for c in slate.candidates if c.source is Source.RETRIEVAL
-    )
+    assert not any("toxic" in c.filters for c in slate.candidates if c.source is Source.RETRIEVAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.dialog.care import texts
@@ -38,6 +38,7 @@ def test_the_country_of_a_client(locale: str | None, header: str | None, region:
     assert region_of(locale, header) == region
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_header_breaks_it(locale: str, header: str) -> None:
     assert region_of(locale, header) in {"", *REGIONS}
