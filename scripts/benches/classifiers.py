@@ -47,7 +47,9 @@ class TorchClassifier:
         self.padding: dict[str, Any] = {"padding": True, "truncation": True, "max_length": 512}
         if pad is not None:
             self.padding = {"padding": "max_length", "truncation": True, "max_length": pad}
-        net = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+        net = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True
+        )
         net = net.eval().to(device)
         if format_ == "bf16":
             net = net.to(torch.bfloat16)
@@ -155,7 +157,9 @@ class PackedClassifier:
 
         folder = folder_of(model)
         self.tokens = Tokens(model)
-        whole = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+        whole = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True
+        )
         bert = load_bert(folder)
         self._words = bert.word.num_embeddings
         types = bert.segment.weight.detach()

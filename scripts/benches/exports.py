@@ -76,7 +76,9 @@ def _export_classifier(source: str, target: Path) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    net = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32).eval()
+    net = AutoModelForSequenceClassification.from_pretrained(
+        source, dtype=torch.float32, use_safetensors=True
+    ).eval()
 
     class Open(torch.nn.Module):
         """Hands the model a ready additive mask: its own mask code cannot be traced."""

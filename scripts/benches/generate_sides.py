@@ -254,4 +254,6 @@ def model_of(name: str) -> Any:
         torch.manual_seed(standins.SEED)
         config = GPT2Config(n_embd=width, n_layer=layers, n_head=heads)
         return GPT2LMHeadModel(config).eval()
-    return GPT2LMHeadModel.from_pretrained(standins.folder_of(name), dtype=torch.float32).eval()
+    return GPT2LMHeadModel.from_pretrained(
+        standins.folder_of(name), dtype=torch.float32, use_safetensors=True
+    ).eval()

@@ -90,7 +90,9 @@ def networks(folder: str, device: str) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    net = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    net = AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True
+    )
     net = net.eval().to(device)
     return net, torch.compile(net, dynamic=False)
 

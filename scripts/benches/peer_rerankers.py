@@ -92,7 +92,9 @@ class ServiceStreamer:
 
         torch.set_num_threads(threads)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        net = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+        net = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True
+        ).eval()
 
         def predict(pairs: list[tuple[str, str]]) -> list[float]:
             left, right = (list(part) for part in zip(*pairs, strict=True))

@@ -46,11 +46,15 @@ class Plain:
         logging.getLogger("transformers").setLevel(logging.ERROR)
         base = str(resolve_base())
         generator = os.environ.get(GENERATOR) or str(ROOT / "artifacts" / "generator")
-        self.bert = BertModel.from_pretrained(base, add_pooling_layer=False).eval()
+        self.bert = BertModel.from_pretrained(
+            base, add_pooling_layer=False, use_safetensors=True
+        ).eval()
         self.text_tokens = AutoTokenizer.from_pretrained(base)
         # One for each caller: a tokenizer that two threads pad and truncate with at once raises.
         self.pair_tokens = AutoTokenizer.from_pretrained(base)
-        self.gpt2 = GPT2LMHeadModel.from_pretrained(generator, dtype=torch.float32).eval()
+        self.gpt2 = GPT2LMHeadModel.from_pretrained(
+            generator, dtype=torch.float32, use_safetensors=True
+        ).eval()
         self.gpt2_tokens = AutoTokenizer.from_pretrained(
             generator, padding_side="left", truncation_side="left"
         )

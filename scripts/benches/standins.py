@@ -86,7 +86,9 @@ def _minilm(folder: Path) -> None:
     from transformers import BertForSequenceClassification
 
     torch.manual_seed(SEED)
-    read = BertForSequenceClassification.from_pretrained(str(packaged_minilm()), num_labels=1)
+    read = BertForSequenceClassification.from_pretrained(
+        str(packaged_minilm()), num_labels=1, use_safetensors=True
+    )
     model = BertForSequenceClassification(read.config)  # saved as read, it keeps names of 2018
     model.load_state_dict(read.state_dict())
     model.save_pretrained(str(folder))

@@ -104,7 +104,9 @@ class ExactTrainer(Trainer):  # type: ignore[misc]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         network = self.model if model is None else model
-        saved = type(network).from_pretrained(resume_from_checkpoint, dtype=torch.float32)
+        saved = type(network).from_pretrained(
+            resume_from_checkpoint, use_safetensors=True, dtype=torch.float32
+        )
         network.load_state_dict(saved.state_dict())
 
 

@@ -60,7 +60,7 @@ def open_language_model(base: str, sentence: str = "") -> LanguageModel:
     _check(config.model_type, sentence)
     kind = AutoModelForPreTraining if sentence else AutoModelForMaskedLM
     network, info = kind.from_pretrained(
-        name, config=config, dtype=torch.float32, output_loading_info=True
+        name, config=config, use_safetensors=True, dtype=torch.float32, output_loading_info=True
     )
     body = f"{network.base_model_prefix}."
     new_head = any(not key.startswith(body) for key in info["missing_keys"])
