@@ -77,7 +77,7 @@ def test_without_a_url_the_private_redis_of_the_folder_is_meant(
 ) -> None:
     var = own_redis.socket.parents[1]
     store = Store.open(settings.model_copy(update={"redis_url": "", "var_dir": var}), metrics)
-    assert store.url == f"redis+unix://{own_redis.socket}"
+    assert store._core.client.url == f"unix://{own_redis.socket}"
     store.close()
 
 
@@ -92,7 +92,7 @@ def test_over_tcp_it_is_the_same_store(
         pytest.skip(f"this Redis opens no port later: {error}")
     url = f"redis://127.0.0.1:{port}/0"
     store = Store.open(settings.model_copy(update={"redis_url": url}), metrics)
-    assert store.url == url
+    assert store._core.client.url == url
     other = type(chat)(store, chat.clock)
     assert other.texts(other.begin("hi", keys=("m:1",)).context) == ["hi"]
     store.close()
