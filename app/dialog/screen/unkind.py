@@ -27,7 +27,7 @@ OFFENSIVE = Rule.of(
     subhumans?|gas the \w+|
       (?:are|is) (?:all )?(?:vermin|parasites?|animals|savages|criminals|terrorists|thieves)|
       (?:inferior|superior) (?:race|races|gender|sex|breed)
-    (?:all |those |these |most )?(?:{"|".join(_GROUPS)}) (?:people )?(?:are (?:all |just |so )?
+    (?:all |those |these |most )?{_GROUPS} (?:people )?(?:are (?:all |just |so )?
       (?:lazy|lazier|stupid|dumb|dirty|criminals?|evil|disgusting|weak|worthless|inferior|liars|
       terrorists|a burden|ruining|unnatural|sick)|should (?:all )?(?:die|leave|go back|be (?:shot|
       banned|locked up|deported))|make me sick|ruin everything|deserve to|belong in)
