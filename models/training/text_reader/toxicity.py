@@ -41,7 +41,7 @@ class Settings:
     """What the result depends on, beside the texts; chosen on the validation split (`unsafe`) and
     on the development texts (`toxic`)."""
 
-    ngrams: Ngrams = field(default_factory=lambda: Ngrams(bits=16))
+    ngrams: Ngrams = field(default_factory=lambda: Ngrams(bits=16, words=2, most=4))
     strength: float = 1.0  # of the prior
     tone: float = 2.0  # how much an unsafe reply of `Offending User` counts
     context: float = 2.0  # for `toxic`: how much a message counts that was collected as offending

@@ -37,6 +37,7 @@ def test_a_message_is_answered(person: Person) -> None:
         "variants",
         "created_at",
         "notices",
+        "saved",
     }
     assert reply["text"]
     assert reply["source"] in {"retrieval", "generator"}
