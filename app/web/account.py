@@ -34,7 +34,7 @@ REVOKE = Operation(
         200: Answer("The new token", Token),
         204: Answer("Log in anew where you logged in"),
     },
-    keeps_keys=True,
+    secret=True,
 )
 MEMORIES = Operation(
     summary="What Kindred believes of you, with the sentence each belief came from",

@@ -21,7 +21,7 @@ LOGIN = Operation(
     tag="admin",
     auth=Auth.KEY,
     answers={201: Answer("The session", SessionOut)},
-    keeps_keys=True,
+    secret=True,
 )
 STATE = Operation(
     summary="Whether this browser is logged in",

@@ -148,7 +148,7 @@ def _operation(path: str, method: str, name: str, operation: Operation) -> Json:
     if operation.description:
         described["description"] = operation.description
     parameters = [*_path_parameters(path), *_query_parameters(operation)]
-    if method == "POST":
+    if method == "POST" and not operation.secret:
         parameters.append(
             {
                 "name": "Idempotency-Key",
@@ -240,7 +240,7 @@ def _problems(path: str, method: str, operation: Operation) -> Iterator[type[Kin
         yield StoreUnavailable
     if method in ("POST", "PUT"):
         yield from _BODY_PROBLEMS
-    if method == "POST" and operation.stored:
+    if method == "POST" and operation.stored and not operation.secret:
         yield from (InFlight, IdempotencyMismatch)
     if operation.query is not None:
         yield InputError

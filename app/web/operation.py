@@ -43,6 +43,7 @@ class Operation:
     query: type[BaseModel] | None = None
     problems: tuple[type[KindredError], ...] = ()
     keeps_keys: bool = False  # the view itself keeps Idempotency-Key (chat: the store does)
+    secret: bool = False  # its answer is one, and is not kept for an Idempotency-Key
     stored: bool = True  # it needs the store, so it can answer 503
     description: str = ""
 

@@ -84,7 +84,7 @@ def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str
     query = _query(operation.query) if operation.query else None
     raw = body.read(request, edge.services) if request.method in ("POST", "PUT") else b""
     sent = _body(operation, raw)
-    posts = request.method == "POST"
+    posts = request.method == "POST" and not operation.secret
     key = idempotency.key_of(request) if posts else None
     call = Call(identity, key, sent, query)
 
