@@ -71,9 +71,9 @@ _INSULTS = _family(
     " choke on, get on your, lick",
     r"""
     you ISAN (?:[a-z]+ )?INSULT(?! (?:question|idea|mistake|not|good|cute))
-    you (?:(?:stupid|dumb|ugly|little|useless|pathetic|filthy|dirty|sick|old|fat|lying|evil|\
-      worthless|brainless|absolute|complete|piece|fake) )*(?:INSULT|creep|clown|freak|loser|worm|\
-      dog|pig|monster|slave|snowflake|BOT)(?= (?:\.|and|or|answer|who|that|go|get|can|of))
+    (?<! are )you (?:(?:stupid|dumb|ugly|little|useless|pathetic|filthy|dirty|sick|old|fat|lying|\
+      evil|worthless|brainless|absolute|complete|piece|fake) )*(?:INSULT|creep|clown|freak|loser|\
+      worm|dog|pig|monster|slave|snowflake|BOT)(?= (?:\.|and|or|answer|who|that|go|get|can|of))
     (?:stupid|dumb|useless|ugly|worthless|pathetic|shitty|trash|garbage|crappy|kys|fucked up) \
       BOT(?= (?:\.|i |you|shut|go|answer))
     \. (?:you |listen |listen here |hey |ok )*(?:(?:stupid|dumb|ugly|little) )*NOUN(?= (?:\.|\

@@ -15,7 +15,8 @@ ADULT = 18
 
 _NAMES = {
     "AGE": r"(?:[5-9]|1[0-7]|five|six|seven|eight|nine|ten|eleven|twelve|tw?elve?|tweleve|thirteen|"
-    r"thirteeen|thirten|fourteen|forteen|fourten|fifteen|fiveteen|fiften|sixteen|sixten|seventeen|"
+    r"thirteeen|thirten|fourteen|forteen|forten|fourten|fifteen|fiveteen|fiften|sixteen|sixten|"
+    r"seventeen|"
     r"seventen)",
     "GROWN": r"(?:1[89]|[2-9]\d|eighteen|nineteen|(?:twenty|thirty|forty|fourty|fifty|sixty|"
     r"seventy|"

@@ -29,39 +29,42 @@ wanted wants wasnt without wont world worth worthless would wrists write wrong y
 _REAL_WORDS = """
 agains aging aint aired alice alien alike allie aloe along alway anna ant ants asking asleep ate
 attempts aunt ave avery awake bake baking banging barn batter bears beater beep beings bell
-bending bette billed bills bing bitter blades blake blame bland blaze bleach blend blending bling
-bon bond bone bong bono bora borden bore brady breath breathed breed bride brides bridged bridges
-bridget bring brite bump bumping burn burt bust butter cain cake can cane cans capt cart cast cat
-cate cats cave cell cent changing chant chat clive clone coat cold cone corn couldn cried crying
-curt dad darth date dave deaf deal dealt dean dear deaths dede deed deep deja dent depth deserved
-deserves didn died ding dint disappears dive diving doesn doing don done donna dot dots down dread
-dump durden dust dye dyed dyes ears endings ever everly everyones ewing exciting exists exit
-exiting expressed eyed fairly fake faking fate fave fears fee feed feeding feelings feels fees
-feet fell felt fever filled filling fills fired five font forth fridge fried friends frying fuel
-gain ganna garde gate gave gears gene gills give giving goes gon gong gonk goof gore gown grace
-grad grader grades grain grand grande grape grave gump handing hanna hart hasnt hast hat hated
-hater hates hats hatter haute haven haze head hears heath heavens heel heist hell here hey hills
-hint hippy hired hive homeless honesty horn huey humans humanz hump hunt hunting hur hurts hut
-hutt ideal ideas ignored ikea int irving isn itll ive jake jeep jive jorn jules jumps jumpy jut
-kate keen keeps kemp kept killer killings kills korn kurt lake late latter lead leaves leone
-letter lever lie lied lies lifes lift like liking lile lime line lining lite lived liver lives
-lone love loving lump lust lying mace mack made mae maker makes making male malone mane mark mask
-master mate mater matters maze mike mills mint mornings mourning must naive nate ned needs needy
-nell nerd neve newer none north noses note noted noting notre oates olive one overdone panned pant
-pants parent peel peep peoples piles pill planner planted pleased polls porn precious pretends
-proof propose pulls pump pumping purposes putting rake rally randy ranging rant rate rave read
-reads reasons reed reel relay release released reserve reveals ridge rite roles romo room root
-rule ruled ruler rump rust sake sappy save schools sears season seed sell sending sent setter
-sexist shallow shave sheep shere shop shouldn skilled slave sleek sleeps sleepy slept soap
-someones soup spanned steep step stepped sting stink stomp stomped stopper stops swallower sweep
-systems tables take taking tall tate teal tears tells thang thank thay the thee their them theme
+bending bette billed bills bing bitter blades blake blame bland blaze bleach bleeds blend blending
+bling bon bond bone bong bono bora borden bore borne bought brady breath breathed breather breaths
+breed bridal bride brides bridged bridges bridget bridle bridles bring brite bump bumping burn
+burt bust butter cain cake can cane cans capt cart cast cat cate cats cave cell cent changing
+chant chat clive clone coat cold cone corn couldn cried crying curt dad darth date dave deaf deal
+dealt dean dear dearth deaths deceive dede deed deep deja dent depth depths deserved deserves didn
+died ding dint disappears dive diving doesn doing don done donna dot dots down dread dump durden
+dust dye dyed dyeing dyes ears endings ever everly everyones ewing exciting exists exit exiting
+exits expressed eyed fairly fake faking fate fatter fave fears fee feed feeding feelings feels
+fees feet fell felt fever filled filling fills fired five font forth fridge fried friends frying
+fuel gabled gain ganna garde gate gave gears gene gills give giving goes gon gong gonk goof gore
+gown grace grad grader grades grain grand grande grape grave gump handing hanged hanger hanna
+happen happens hart hasnt hast hat hated hater hates hats hatter haute haven haze head hears heath
+heavens heel heist hell here hey hills hint hinting hippy hired hive homeless honesty horn huey
+humans humanz hump hunger hunt hunting hur hurl hurling hurts hut hutt ideal ideas ignored ikea
+int irving isn itll ive jake jeep jive jorn jules jumpers jumps jumpy jut kate keen keeps kemp
+kept killer killings kills knives korn kurt lake late latter lead leaves leone letter lever lice
+lie lied lies lifes lift like liking lile lime line lining lint lite lived liver lives livid lone
+loner love lovers loving lump lust lying mace mack made mae maker makes making male malone mane
+mark mask master mate mater matters maze mike mills mint mornings mourning must naive nate ned
+needs needy nell nerd neve newer none north noses note noted noting notre oates olive olives one
+overdone panned pant pants parent peel peep peoples piles pilis pill planner planted pleased polls
+porn precious pretends proof propose pulls pump pumping purposes putting rake rally randy ranging
+rant rate rave read reads reasons reed reel relay release released reserve reserved reveals ridge
+ringing rite roles rolls romo room root rule ruled ruler rump rust sake sappy save schools sears
+season seed seep sell sending sent setter sexist shallow sharking shave sheep shere shop shouldn
+shrill skilled slave sleek sleeps sleepy sleet slept sloop soap someones sought soup spanned steep
+step stepped sting stink stomp stomped stopper stops suicidally swallower sweep systems tabled
+tables take taking tall tate taught teal tears tells thang thank thay the thee their them theme
 then theo theres these thet theyd theyre thick thigh thin things thinks tho thong though threat
-three thru thry thy tied till timed tire tires tiring toll tone top topped torn trade tread trend
-trey tribe tries trite tull turing twists tying ump vending very votes wack wade wage waist wait
-waited waits wakes walk walking walt wan wand wanda wands wang ware warn warned wasn waste wasted
-watt watts wave waving wears weave weed well went werth what whats where white wife willing wired
-woke won wong woof word words worlds worn worst worthy wouldn wound wrath wrist writer writes
-wrote yeahs year yeas yell yung zone
+three throes throne thrown thru thry thy tied till timed tire tires tiring toll tone top topped
+torn trade tread trend trey tribe tries trite tull turing twists tying ump vending very votes wack
+wade wage waist wait waited waits wakes walk walking walt wan wand wanda wands wang ware warn
+warned wasn waste wasted watt watts wave waving wears weave weed well went werth what whats where
+white wife willful willing wired woke won wong woof word words worlds worn worst worthy wouldn
+wound wrath wrist writer writes wrote yeahs year yeas yell yung zone
 """
 _MEANT = frozenset(_MEANT_WORDS.split())
 _REAL = frozenset(_REAL_WORDS.split())

@@ -20,7 +20,7 @@ from app.dialog.safety.words import normalise
         ("worthles", "worthless"),
         ("overdoose", "overdose"),
         ("hurrt", "hurt"),
-        ("jmp", "jmp"),
+        ("jmp", "jump"),
     ],
 )
 def test_a_slip_is_mended(typed: str, meant: str) -> None:
