@@ -96,7 +96,6 @@ def test_what_may_wait_is_sent_once_a_second_and_at_the_end(
     assert year(store, 2026) == {"2026-12-31": {"break": 1, "disclosure": 2}}
 
 
-@pytest.mark.faults(1)
 def test_counts_wait_while_redis_is_away(own_redis: PrivateRedis, store_on: Any) -> None:
     store = store_on(own_redis, redis_timeout_ms=300)
     store.tallies.count("referral:self")
