@@ -196,8 +196,8 @@ _THREATS = _family(
       (?:kill|murder|stab|shoot|strangle|slit|torture|run over|behead|break|smash|hunt|throw acid|\
       burn|destroy|poison|rape)(?: (?:down|on|all of|the|every|his|her|their|your|my))*(?: (?:you|\
       him|her|them|throat|legs|face|house|servers|family|ex|wife|husband|stepfather|stepmother|\
-      dog|cat|neighbou?rs?|cyclist|people|everyone|everybody))(?= (?:\.|with|down|and|if|so|when|\
-      tomorrow|tonight|on purpose|because|until|in his|in her|in their|slowly))
+      dog|cat|neighbou?rs?|cyclist|people|everyone|everybody))(?= (?:\.|with(?! kindness)|down|\
+      and|if|so|when|tomorrow|tonight|on purpose|because|until|in his|in her|in their|slowly))
     i know where (?:you|he|she|they) lives?(?= )|(?:am|are) coming for (?:you|him|her|them)(?= \.)
     (?:bring|bringing|take|taking) (?:a|my|the) (?:gun|rifle|knife|bomb|weapon) to (?:school|work|\
       the office|class|church|the mall)
@@ -213,7 +213,9 @@ def abusive(plain: str) -> bool:
     """Whether a normalised message is abuse: of Kindred, of others, or as a demand."""
     if _found(_SELF_THREAT, plain, _TOLD):
         return True
-    if _found(_THREATS, plain, _REPORTED) or _found(_CRIME, plain, _STORY):
+    if _found(_THREATS, plain, _REPORTED):
+        return _PLAY.search(plain) is None
+    if _found(_CRIME, plain, _STORY):
         return _PLAY.search(plain) is None and _STORY.search(plain) is None
     if _found(_SEXUAL, plain, _TOLD):
         return True
