@@ -80,7 +80,9 @@ class Durable:
         self.redis.stop()  # it is a zombie: this waits for it
 
     def start(self) -> None:
-        """Start it again over the same data."""
+        """Start it again over the same data, where it does not run."""
+        if self.redis.pid is None:
+            self.redis.stop()  # one that ended by itself is waited for
         self.redis.start()
 
     def freeze(self) -> None:

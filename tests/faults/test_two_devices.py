@@ -22,7 +22,7 @@ def check_history(turns: list[dict[str, Any]], sent: list[str]) -> None:
     assert Counter(turn["text"] for turn in said) == Counter(sent)
     place = {turn["turn_id"]: turn["seq"] for turn in said}
     answers = [turn for turn in turns if turn["speaker"] == "kindred"]
-    assert Counter(turn["answers"] for turn in answers) == Counter(place)
+    assert Counter(turn["answers"] for turn in answers) == Counter(list(place))
     assert all(turn["seq"] > place[turn["answers"]] for turn in answers)
 
 
