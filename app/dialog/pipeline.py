@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from contextlib import suppress
+from dataclasses import replace
 
-from app.dialog import candidates, policy, rank, safety, screen, unremembered
+from app.dialog import screen, unremembered
 from app.dialog.care import notices, protocol, tally, texts
+from app.dialog.choosing import Choosing, dialog_of
 from app.dialog.deadlines import Deadlines
 from app.dialog.features import Features, assign
-from app.dialog.lines import fallback
 from app.dialog.memory import facts
+from app.dialog.request import ChatRequest
 from app.dialog.screen.toxicity import Toxicity
-from app.domain import (
-    FactChange,
-    Impression,
-    Notice,
-    Reply,
-    Slate,
-    Source,
-    Speaker,
-    UserContext,
-)
+from app.domain import FactChange, Impression, Notice, Reply, Slate, Source, UserContext
 from app.errors import StoreUnavailable
 from app.serving.contract import AnyEngine
-from app.serving.versions import Held
 from app.settings import Settings
 from app.store import ids
 from app.store.contexts import BeginRequest, Begun, FinishRequest
@@ -36,35 +24,7 @@ from app.store.link.patience import patience
 from app.store.store import Store
 from app.telemetry import Metrics, StageTimer
 
-_SEED_BITS = 53  # survives JSON readers whose numbers are doubles
-
-
-@dataclass(frozen=True)
-class ChatRequest:
-    """One message of a person, as it came in (its text normalised).
-
-    `sent` are the lines before it as the client knows them, read only where the store is away.
-    `region` is the country that the client names ("" for none; `care.regions`): where help is.
-    `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
-    is the hash of its body. `attended` is entered while the models are waited for, and ends that
-    wait where the person has left; what they sent is saved by then. `read` is the input screen.
-    """
-
-    user_id: str
-    generation: int
-    message: str
-    conversation_id: str | None = None
-    keys: tuple[str, ...] = ()
-    fingerprint: str = ""
-    region: str = ""
-    sent: tuple[unremembered.SentLine, ...] = ()
-    attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
-    read: Callable[[str], safety.Reading] = field(default=safety.Reading.of, compare=False)
-
-    @cached_property
-    def reading(self) -> safety.Reading:
-        """What its words speak of; the edge, the admission and the pipeline all ask."""
-        return self.read(self.message)
+__all__ = ["ChatRequest", "Pipeline", "dialog_of"]
 
 
 class Pipeline:
@@ -82,7 +42,7 @@ class Pipeline:
         self._engine = engine
         self._settings = settings
         self._metrics = metrics
-        self._toxicity = toxicity
+        self._choosing = Choosing(engine, settings, toxicity)
 
     def reply(self, request: ChatRequest) -> Reply:
         """Answer a message; a request that was answered before gets that answer again.
@@ -153,7 +113,7 @@ class Pipeline:
             slate, text, source = self._empty_slate(features), answer.text, Source.SAFETY
         else:
             with request.attended(), self._engine.holding(features.models) as held:
-                slate, text, source = self._choose(
+                slate, text, source = self._choosing.choose(
                     context, features, held, timer, deadlines, context.crisis
                 )
         beside = self._beside(context, request.region, crisis=False)
@@ -188,7 +148,7 @@ class Pipeline:
             slate, text, source = self._empty_slate(features), answer.text, Source.SAFETY
         else:
             with request.attended(), self._engine.holding(features.models) as held:
-                slate, text, source = self._choose(
+                slate, text, source = self._choosing.choose(
                     context, features, held, timer, deadlines, crisis
                 )
         impression = self._impression(context, features, slate, text, source, beside)
@@ -238,74 +198,6 @@ class Pipeline:
             return FactChange(forgotten=change.forgotten)
         return change
 
-    def _choose(
-        self,
-        context: UserContext,
-        features: Features,
-        held: Held,
-        timer: StageTimer,
-        deadlines: Deadlines,
-        crisis: bool,
-    ) -> tuple[Slate, str, Source]:
-        """Gather, rank, screen, select: the slate, and what is said; by the versions held."""
-        seed = secrets.randbits(_SEED_BITS)
-        plan = self._engine.plan()
-        n = plan.n if features.generator else 0
-        turns = dialog_of(context)
-        with timer.stage("gather"):
-            gathered = candidates.gather(
-                context,
-                turns,
-                features,
-                plan,
-                self._engine,
-                k=self._settings.retrieval_k,
-                seed=seed,
-                deadline=deadlines.gather(),
-                version=held.versions.get("generator"),
-            )
-        with timer.stage("rank"):
-            ranked = rank.score(
-                context,
-                turns,
-                gathered,
-                features,
-                self._engine,
-                deadlines.rank(),
-                held.versions.get("reranker"),
-            )
-        with timer.stage("choose"):
-            moment = self._moment(context, crisis)
-            exploration = self._settings.exploration if features.exploration else 0.0
-            choice = policy.select(
-                screen.screen(ranked.candidates, moment), seed=seed, exploration=exploration
-            )
-        slate = Slate(
-            candidates=choice.candidates,
-            chosen=choice.chosen.candidate_id if choice.chosen else None,
-            seed=seed,
-            explored=choice.explored,
-            exploration=exploration,
-            variants=features.shown(_served(held, gathered, n)),
-            versions=dict(held.versions),
-            late=tuple(dict.fromkeys((*gathered.late, *ranked.late))),
-            n=n,
-        )
-        if choice.chosen is None:
-            return slate, fallback(seed, context.recent_replies), Source.FALLBACK
-        return slate, choice.chosen.text, choice.chosen.source
-
-    def _moment(self, context: UserContext, crisis: bool) -> screen.Moment:
-        """What the output screen has to know of this message."""
-        return screen.Moment.of(
-            context.message.text,
-            context.recent_replies,
-            crisis=crisis,
-            logprob_min=self._settings.logprob_min,
-            minor=context.minor,
-            toxicity=self._toxicity,
-        )
-
     def _empty_slate(self, features: Features) -> Slate:
         return Slate(
             candidates=(),
@@ -352,36 +244,6 @@ class Pipeline:
             self._metrics.late.labels(stage).inc()
         for reason in screen.reasons_of(slate.candidates):
             self._metrics.filtered.labels(reason).inc()
-
-
-def dialog_of(context: UserContext) -> list[str]:
-    """The turns as the models read them: each reply behind the turn it answers, the message last.
-
-    Of several replies to one turn (alternatives) the last is the one that stands.
-    """
-    answers = {
-        turn.answers: turn.text
-        for turn in context.turns
-        if turn.speaker is Speaker.KINDRED and turn.answers is not None
-    }
-    lines: list[str] = []
-    for turn in context.turns:
-        if turn.speaker is Speaker.PERSON and turn.turn_id != context.message.turn_id:
-            lines.append(turn.text)
-            if turn.turn_id in answers:
-                lines.append(answers[turn.turn_id])
-    return [*lines, context.message.text]
-
-
-def _served(held: Held, gathered: candidates.Gathered, n: int) -> Iterator[str]:
-    """The kinds of which the version that was wanted answered: what was asked, if late or not.
-
-    Leaving out what came late would compare the versions by their quick answers alone.
-    """
-    if "reranker" in held.granted and gathered.candidates:
-        yield "reranker"
-    if "generator" in held.granted and n > 0:
-        yield "generator"
 
 
 def _timed(impression: Impression, timer: StageTimer) -> Impression:

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from app.dialog import pipeline
+from app.dialog import choosing
 from app.dialog.companion import Companion
 from app.dialog.pipeline import ChatRequest
 from app.domain import Impression, ReactionEvent, ReactionKind
@@ -167,10 +167,10 @@ class SimulatedService:
 
 @contextmanager
 def _seeded() -> Iterator[Chance]:
-    """Within, the pipeline draws its seeds from a `Chance`."""
-    real, chance = pipeline.secrets, Chance()
-    pipeline.secrets = chance
+    """Within, choosing draws its seeds from a `Chance`."""
+    real, chance = choosing.secrets, Chance()
+    choosing.secrets = chance
     try:
         yield chance
     finally:
-        pipeline.secrets = real
+        choosing.secrets = real

@@ -62,7 +62,12 @@ class Durable:
         self.redis.start()
         self.line = LossyLine(folder / "line.sock", str(self.redis.socket))
         self._frozen: int | None = None
-        self.service = start(redis_url=self.line.url, faulty=True, **SETTINGS)
+        try:
+            self.service = start(redis_url=self.line.url, faulty=True, **SETTINGS)
+        except BaseException:
+            self.redis.stop()
+            self.line.close()
+            raise
 
     def close(self) -> None:
         """End Redis and the line; the service has ended before."""

@@ -6,6 +6,7 @@ The disks are small ones in memory (tmpfs), which only root may mount.
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,7 +94,7 @@ def test_row_5_the_disk_under_redis_and_then_under_the_spool_is_full(
     said = talker.say("are you there")
     assert (said.status, said.json["saved"]) == (200, False)
     fill(spool_disk)
-    tried = [third.react(0, "downvote", comment="no room " * 200) for _ in range(8)]
+    tried = [third.react(0, "downvote", comment=secrets.token_hex(900)) for _ in range(8)]
     assert {answer.status for answer in tried} <= {202, 503}
     for refused in tried[-3:]:
         assert refused.status == 503

@@ -19,13 +19,13 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import (
     NoPermissionError,
     NoScriptError,
     RedisError,
     ResponseError,
 )
-from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TimedOut
 from redis.retry import Retry
 

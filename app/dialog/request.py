@@ -1,0 +1,38 @@
+"""One message to answer, as the web room hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from app.dialog import safety, unremembered
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One message of a person, as it came in (its text normalised).
+
+    `sent` are the lines before it as the client knows them, read only where the store is away.
+    `region` is the country that the client names ("" for none; `care.regions`): where help is.
+    `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
+    is the hash of its body. `attended` is entered while the models are waited for, and ends that
+    wait where the person has left; what they sent is saved by then. `read` is the input screen.
+    """
+
+    user_id: str
+    generation: int
+    message: str
+    conversation_id: str | None = None
+    keys: tuple[str, ...] = ()
+    fingerprint: str = ""
+    region: str = ""
+    sent: tuple[unremembered.SentLine, ...] = ()
+    attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
+    read: Callable[[str], safety.Reading] = field(default=safety.Reading.of, compare=False)
+
+    @cached_property
+    def reading(self) -> safety.Reading:
+        """What its words speak of; the edge, the admission and the pipeline all ask."""
+        return self.read(self.message)
