@@ -129,8 +129,8 @@ def test_the_alternative_is_what_stands_in_the_context(
 def test_a_crisis_is_answered_first_and_marks_the_conversation(
     say: Say, store: Store, companion: Companion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = companion._pipeline._settings.model_copy(update={"exploration": 0.5})
-    monkeypatch.setattr(companion._pipeline, "_settings", settings)
+    settings = companion._pipeline._choosing._settings.model_copy(update={"exploration": 0.5})
+    monkeypatch.setattr(companion._pipeline._choosing, "_settings", settings)
     reply = say("i want to kill myself")
     assert reply.source is Source.SAFETY
     assert "988" in reply.text
@@ -150,8 +150,8 @@ def test_a_crisis_is_answered_first_and_marks_the_conversation(
 def test_an_explored_choice_is_replayed_from_the_store(
     say: Say, store: Store, companion: Companion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = companion._pipeline._settings.model_copy(update={"exploration": 0.5})
-    monkeypatch.setattr(companion._pipeline, "_settings", settings)
+    settings = companion._pipeline._choosing._settings.model_copy(update={"exploration": 0.5})
+    monkeypatch.setattr(companion._pipeline._choosing, "_settings", settings)
     ids = [say(line).reply_id for line in ("hello", "i am tired", "what is new", "good night")]
     for reply_id in ids:
         slate = store.impressions.find(reply_id).slate
