@@ -37,12 +37,12 @@ def test_row_1_redis_is_killed_under_load_and_comes_back(durable: Durable) -> No
 
     def kill() -> None:
         for count in (30, 150):
-            eventually(lambda count=count: len(statuses) > count, 60, "nobody reacts")  # type: ignore[misc]
+            eventually(lambda count=count: len(statuses) > count, 60, "nobody reacts")
             durable.kill()
             time.sleep(0.3)
             durable.start()
 
-    at_once([*(lambda t=talker: react(t) for talker in people), kill])  # type: ignore[misc]
+    at_once([*(lambda t=talker: react(t) for talker in people), kill])
     durable.well()
     replies = [reply["reply_id"] for talker in people for reply in talker.replies]
     assert set(statuses) <= {200, 202, 503}
@@ -111,7 +111,7 @@ def test_row_7_redis_returns_and_has_all_that_was_promised(durable: Durable) -> 
                 assert answer.status in statuses, answer.text
                 acknowledged.append((reply["reply_id"], kind))
 
-    at_once([lambda t=talker: react(t, KINDS[:4], {202}) for talker in people])  # type: ignore[misc]
+    at_once([lambda t=talker: react(t, KINDS[:4], {202}) for talker in people])
     retracted = people[0].replies[0]["reply_id"]
     path = f"/v1/replies/{retracted}/reaction"
     answer = service.call("DELETE", path, people[0].token)
@@ -124,7 +124,7 @@ def test_row_7_redis_returns_and_has_all_that_was_promised(durable: Durable) -> 
     assert 0 < oldest <= time.monotonic() - started + 1
     durable.start()
     # Whoever goes on meanwhile is told at once or queues behind; nothing overtakes.
-    at_once([lambda t=talker: react(t, KINDS[4:], {200, 202}) for talker in people[1:]])  # type: ignore[misc]
+    at_once([lambda t=talker: react(t, KINDS[4:], {200, 202}) for talker in people[1:]])
     durable.well()
     replies = [reply["reply_id"] for talker in people for reply in talker.replies]
     events = durable.events(*replies)

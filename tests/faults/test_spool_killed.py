@@ -112,7 +112,7 @@ def test_row_8_the_worker_is_killed_while_it_spools(durable: Durable) -> None:
         service.kill_worker()
         durable.start()  # without it the next worker would wait for it
 
-    at_once([*(lambda t=talker: react(t) for talker in people), kill])  # type: ignore[misc]
+    at_once([*(lambda t=talker: react(t) for talker in people), kill])
     (path, *more) = (service.var / "spool").glob("*.spool")
     assert not more
     with path.open("ab") as file:  # as if the kill had come in the middle of a write

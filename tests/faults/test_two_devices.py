@@ -45,7 +45,7 @@ def test_row_12_messages_of_several_devices(durable: Durable) -> None:
             texts[answers[0].json["reply_id"]] = text
 
     names = [f"device {i}" for i in range(DEVICES)]
-    at_once([lambda n=name: device(n) for name in names])  # type: ignore[misc]
+    at_once([lambda n=name: device(n) for name in names])
     path = f"/v1/conversations/{place}?limit=100"
     turns = durable.service.call("GET", path, talker.token).json["turns"]
     sent = [f"{name} says {number}" for name in names for number in range(MESSAGES)]
@@ -71,7 +71,7 @@ def test_row_12_reactions_of_several_devices(durable: Durable) -> None:
             if answer.json["changed"]:
                 changed.append(kind)
 
-    at_once([lambda n=number: device(n) for number in range(DEVICES)])  # type: ignore[misc]
+    at_once([lambda n=number: device(n) for number in range(DEVICES)])
     with durable.inside() as client:
         events = [
             fields
