@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 from collections.abc import Iterator, Mapping
@@ -237,7 +238,12 @@ def _goals(result: dict[str, Any], naive_goal: float) -> str:
     if at is None:
         return ""
     wanted = {NAIVE: naive_goal, STREAMER: STREAMER_GOAL}
-    said = [f"{r:.1f} x {n} (to reach: {wanted[n]:g} x)" for n, r in ratios(at).items()]
+    said = [
+        f"{ratio:.1f} x {name} (to reach: {wanted[name]:g} x)"
+        if math.isfinite(ratio)
+        else f"what cannot be divided by {name}'s, whose median round had no reply"
+        for name, ratio in ratios(at).items()
+    ]
     return f"At {GOAL_CLIENTS} people Kindred has {' and '.join(said)}."
 
 
@@ -282,13 +288,13 @@ def parse(name: str) -> argparse.Namespace:
     return options
 
 
-def main(name: str = "chat", generator: Path | None = None) -> int:
+def main(name: str = "chat", generator: Path | None = None, naive_goal: float = NAIVE_GOAL) -> int:
     """Run, print the table, save the JSON."""
     options = parse(name)
     result = measure(options, generator)
     if options.add and options.out.exists():
         result["levels"] = added(json.loads(options.out.read_text()), result)
     report.save(options.out, result)
-    print(show(result))
+    print(show(result, naive_goal))
     print(f"(figures in {options.out})", file=sys.stderr)
     return 0
