@@ -19,16 +19,18 @@ from app.serving.load import (
     Limits,
     Load,
     Plan,
+    admits,
     decide,
     demand,
     generator_tokens,
     plans,
-    retry_after,
+    returning,
     start,
 )
 from app.serving.load_feedback import Feedback
 from app.serving.peers import Peers
 from app.serving.reports import Backlog, BatchReport
+from app.serving.returns import Returns
 from app.telemetry import Metrics
 
 __all__ = ["ENCODER", "GENERATOR", "RERANKER", "LoadController", "limits_of"]
@@ -68,6 +70,7 @@ class LoadController:
         self._feedback = Feedback(limits.objective_seconds, clock())
         self._level = start(limits, clock())
         self._requests: set[Request] = set()
+        self._returns = Returns()
 
     def watch(self, backlogs: Mapping[str, Callable[[], Backlog]]) -> None:
         """From now on the queues of these models count."""
@@ -145,10 +148,11 @@ class LoadController:
         now = self._clock()
         self._arrivals.arrived(now)
         self._tick()
-        seconds = retry_after(self.load(), self._limits, background=background)
-        if seconds is not None:
+        load = self.load()
+        if not admits(load, self._limits, background=background):
             self._metrics.dropped.labels("chat", "shed").inc()
-            raise Overloaded(retry_after=seconds)
+            pace = returning(load, self._limits)
+            raise Overloaded(retry_after=self._returns.book(now, pace, background=background))
         request = Request(now)
         self._requests.add(request)
         self._metrics.in_flight.set(self.in_flight)

@@ -38,7 +38,7 @@ BACKGROUND = 0.5  # of that, for what nobody waits for
 SURE = 0.85  # of a limit that one request may be predicted to fill: batches vary
 BESIDE = 0.75  # of the cores' time, at most, that later requests are reckoned to take meanwhile
 _BATCH = 8  # requests that share a batch where no budget says how many
-_RETRY_MIN, _RETRY_MAX = 1.0, 4.0  # seconds, before jitter
+RETURNING = 0.8  # of the rate that can be answered, for people who were turned away before
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,31 +199,28 @@ def decide(level: Level, load: Load, limits: Limits, now: float) -> tuple[Level,
     return level, rungs[allowed]
 
 
-def retry_after(load: Load, limits: Limits, *, background: bool = False) -> float | None:
-    """None: the request is let in. Else the seconds after which it may try again, before jitter.
+def admits(load: Load, limits: Limits, *, background: bool = False) -> bool:
+    """Whether a request that arrives now is let in.
 
     Refused is what would be late even by the cheapest plan. One that finds nothing before it is
     let in whatever is predicted: were a prediction alone enough, it could not be corrected.
     """
     if load.in_flight >= limits.in_flight_max:
-        return _return(load, limits)
+        return False
     if load.ahead <= 0.0:
-        return None
+        return True
     cheapest = plans(limits)[0]
     most = ADMITTED * load.trim * limits.reply_seconds
     if background:
         most *= BACKGROUND
     if predicted(cheapest, load, limits) > most:
-        return _return(load, limits)
-    if background and load.rate > capacity(cheapest, load, limits):
-        return _return(load, limits)
-    return None
+        return False
+    return not (background and load.rate > capacity(cheapest, load, limits))
 
 
-def _return(load: Load, limits: Limits) -> float:
-    """The longer, the more requests there are for each that can be answered."""
-    excess = _ratio(load.rate, capacity(plans(limits)[0], load, limits))
-    return max(_RETRY_MIN, min(_RETRY_MAX, excess))
+def returning(load: Load, limits: Limits) -> float:
+    """How many a second of those who were turned away may come back: new ones come beside them."""
+    return RETURNING * capacity(plans(limits)[0], load, limits)
 
 
 def _part(cost: Cost, tokens: float, budget: Budget | None) -> tuple[float, float, float]:

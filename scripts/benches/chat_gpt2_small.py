@@ -27,4 +27,4 @@ def charts(result: dict[str, Any]) -> list[Chart]:
 
 def main() -> int:
     """Run, print, save."""
-    return chat.main("chat-gpt2-small", gpt2_small.folder())
+    return chat.main("chat-gpt2-small", gpt2_small.folder(), NAIVE_GOAL)

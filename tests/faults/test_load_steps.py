@@ -103,17 +103,16 @@ def test_row_23_clients_that_retry_are_served_within_ten_seconds_of_its_end() ->
     begin = service.clock.now
     service.poisson(0.5 * rate, begin, begin + 5, retries=3)
     service.poisson(10 * rate, begin + 5, begin + 15, retries=3)
-    service.poisson(0.5 * rate, begin + 15, begin + 45, retries=3)
-    service.clock.run(begin + 50)
+    service.poisson(0.5 * rate, begin + 15, begin + 75, retries=3)
+    service.clock.run(begin + 80)
     during = Summary.of(service.between(begin + 6, begin + 15), 9, service.limits)
     assert during.offered > 11 * rate  # the retries come on top
     assert during.p95 <= OBJECTIVE
     peak = during.good
     tail = Summary.of(service.between(begin + 15, begin + 20), 5, service.limits)
     assert tail.good >= min(0.9 * peak, 0.9 * tail.offered)  # no time is lost to the crowd
-    after = Summary.of(service.between(begin + 25, begin + 45), 20, service.limits)
-    assert after.refused == 0
+    after = Summary.of(service.between(begin + 16, begin + 45), 29, service.limits)
+    assert after.refused == 0  # they come back one after another, and beside those who are new
     assert after.p95 <= OBJECTIVE
-    assert after.mean_n >= 5  # the last of those who come back are still among them
-    later = Summary.of(service.between(begin + 30, begin + 45), 15, service.limits)
+    later = Summary.of(service.between(begin + 50, begin + 75), 25, service.limits)
     assert later.mean_n >= 9

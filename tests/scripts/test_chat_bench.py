@@ -75,6 +75,7 @@ def test_a_peer_that_is_absent_is_named_and_not_beaten() -> None:
 def test_a_side_that_answered_nothing_has_no_ratio() -> None:
     found = result(kindred=[one(12.0)], naive=[one(0.0)])
     assert math.isnan(chat.ratios(found["levels"]["8"])["naive"])
+    assert "nan" not in chat.show(found)
 
 
 def test_the_side_that_begins_moves_on_and_all_get_the_same_messages(

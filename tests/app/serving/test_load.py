@@ -13,18 +13,20 @@ from app.serving.cost import Cost
 from app.serving.gain import measured
 from app.serving.load import (
     ADMITTED,
+    RETURNING,
     RISE_SECONDS,
     TRIAL_SECONDS,
     Level,
     Limits,
     Load,
     Plan,
+    admits,
     capacity,
     decide,
     demand,
     plans,
     predicted,
-    retry_after,
+    returning,
     start,
 )
 from app.serving.queue import Budget
@@ -115,10 +117,10 @@ def test_candidates_never_rise_with_the_load(
 def test_who_is_refused_at_some_load_is_refused_at_more(pair: tuple[Load, Load]) -> None:
     light, heavy = pair
     for background in (False, True):
-        if light.ahead > 0 and retry_after(light, LIMITS, background=background) is not None:
-            assert retry_after(heavy, LIMITS, background=background) is not None
-    if retry_after(light, LIMITS) is not None:  # the unimportant goes first
-        assert retry_after(light, LIMITS, background=True) is not None
+        if light.ahead > 0 and not admits(light, LIMITS, background=background):
+            assert not admits(heavy, LIMITS, background=background)
+    if not admits(light, LIMITS):  # the unimportant goes first
+        assert not admits(light, LIMITS, background=True)
 
 
 @given(heavier(), rungs)
@@ -135,7 +137,7 @@ def test_what_a_plan_can_serve_falls_with_its_size_and_with_the_load(
 
 @given(loads, rungs, st.floats(0, 5))
 def test_nothing_that_is_let_in_is_predicted_late(load: Load, rung: int, waited: float) -> None:
-    if load.ahead <= 0 or retry_after(load, LIMITS) is not None:
+    if load.ahead <= 0 or not admits(load, LIMITS):
         return
     _, plan = decide(Level(rung, 0.0), load, LIMITS, waited)
     assert predicted(plan, load, LIMITS) <= LIMITS.objective_seconds
@@ -259,7 +261,7 @@ def test_a_pinned_number_is_honoured_and_admission_reckons_with_it(
 ) -> None:
     limits = replace(LIMITS, pinned=pinned)
     assert decide(start(limits, 0.0), load, limits, now)[1] == Plan(min(10, pinned), 40)
-    if load.ahead > 0 and retry_after(load, limits) is None:
+    if load.ahead > 0 and admits(load, limits):
         assert predicted(plans(limits)[0], load, limits) <= ADMITTED * limits.reply_seconds
 
 
@@ -271,25 +273,29 @@ def test_without_a_generator_nothing_is_asked_of_it(load: Load) -> None:
 
 
 def test_admission() -> None:
-    assert retry_after(IDLE, LIMITS) is None
-    assert retry_after(replace(IDLE, in_flight=255), LIMITS) is None
-    assert retry_after(replace(IDLE, in_flight=256), LIMITS) == 1.0
-    assert retry_after(replace(IDLE, ahead=0.4), LIMITS) is None
-    assert retry_after(replace(IDLE, ahead=0.5), LIMITS) == 1.0
-    assert retry_after(replace(IDLE, ahead=0.4, trim=0.7), LIMITS) == 1.0
-    flood = retry_after(replace(IDLE, ahead=0.5, rate=200.0), LIMITS)
-    assert flood is not None
-    assert 1.0 < flood <= 4.0  # the more there are, the later they are to return
+    assert admits(IDLE, LIMITS)
+    assert admits(replace(IDLE, in_flight=255), LIMITS)
+    assert not admits(replace(IDLE, in_flight=256), LIMITS)
+    assert admits(replace(IDLE, ahead=0.4), LIMITS)
+    assert not admits(replace(IDLE, ahead=0.5), LIMITS)
+    assert not admits(replace(IDLE, ahead=0.4, trim=0.7), LIMITS)
+
+
+@given(loads)
+def test_those_who_come_back_leave_room_for_new_ones(load: Load) -> None:
+    most = capacity(plans(LIMITS)[0], load, LIMITS)
+    assert returning(load, LIMITS) == pytest.approx(RETURNING * most)
+    assert RETURNING < 1.0
 
 
 def test_the_unimportant_is_shed_before_anybody_who_waits() -> None:
     between = replace(IDLE, ahead=0.3)
-    assert retry_after(between, LIMITS) is None
-    assert retry_after(between, LIMITS, background=True) is not None
+    assert admits(between, LIMITS)
+    assert not admits(between, LIMITS, background=True)
     crowded = replace(IDLE, ahead=0.01, rate=1_000.0)
-    assert retry_after(crowded, LIMITS) is None
-    assert retry_after(crowded, LIMITS, background=True) is not None
-    assert retry_after(replace(IDLE, ahead=0.01), LIMITS, background=True) is None
+    assert admits(crowded, LIMITS)
+    assert not admits(crowded, LIMITS, background=True)
+    assert admits(replace(IDLE, ahead=0.01), LIMITS, background=True)
 
 
 @given(costs, costs, costs)
@@ -299,7 +305,7 @@ def test_one_that_finds_nothing_before_it_is_let_in_whatever_is_predicted(
     terrible = Load(
         encoder=Cost(60 + encoder.fixed, encoder.per_token), reranker=reranker, generator=generator
     )
-    assert retry_after(terrible, LIMITS) is None
+    assert admits(terrible, LIMITS)
 
 
 @given(loads, st.floats(0, 60))
