@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     facts_max: int = Field(default=100, ge=0, le=1_000)
     tastes_max: int = Field(default=32, ge=0, le=256)
     retention_days: float = Field(default=90.0, gt=0, le=3_650)  # of conversations and memories
-    reaction_days: float | None = Field(default=None, gt=0)  # of replies shown and reactions to them
+    reaction_days: float | None = Field(default=None, gt=0)  # of replies and reactions
     export_days: float | None = Field(default=None, gt=0)  # of days in var/dataset
     opened_days: float = Field(default=7.0, gt=0, le=365)  # of files with people's texts in clear
     reject_days: float = Field(default=30.0, gt=0, le=3_650)  # of what an import refused
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
 
     @property
     def kept_reaction_days(self) -> float:
-        """Days that replies shown and reactions are kept: no longer than the key that opens them."""
+        """Days that replies and reactions are kept: no longer than the key that opens them."""
         return min(self.reaction_days or self.retention_days, self.retention_days)
 
     @property

@@ -200,6 +200,4 @@ def test_nothing_of_a_session_is_logged(edge: Edge, capsys: pytest.CaptureFixtur
     assert kept is not None
     for secret in (kept.value, session["csrf_token"], ADMIN_KEY):
         assert secret not in logged
-    assert '"kind": "forgery-refused"' in logged or "kind=forgery-refused" in logged or (
-        json.dumps("forgery-refused") in logged
-    )
+    assert json.dumps("forgery-refused") in logged

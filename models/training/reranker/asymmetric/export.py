@@ -143,7 +143,7 @@ def write_card(
     data: Sequence[DataSource] = (),
     people: Collection[str] = (),
 ) -> None:
-    """The manifest of an exported folder; `data` beside the public sources, `people` as a filter."""
+    """The manifest of an exported folder; `data` beside public sources, `people` as a filter."""
     base_file = resolve_base(base) / "model.safetensors"
     write_manifest(
         folder,
