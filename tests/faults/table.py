@@ -1,18 +1,20 @@
 """A pytest plugin: the table of the faults and how their tests ended (`--faults-table`).
 
-A row is *passed* where all its tests passed; *passed in part* where some could not run here, and
-says why; *not run* where none could; *FAILED* where one failed, or where no test proves it.
+A row is *passed* where all its tests passed; *passed in part* where some did not run, and says
+why; *not run* where none did; *FAILED* where one failed, or where no test proves it. A test that
+was left out by `-k`, or with a whole file that skips itself, did not run: it is no missing one.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.faults.rows import ROWS, rows_of
+from tests.faults.rows import MARKER, ROWS, rows_of
 
 PASSED, PART, NOT_RUN, FAILED = "passed", "passed in part", "not run", "FAILED"
 _WHY_MAX = 3  # reasons that are shown
@@ -45,30 +47,47 @@ class Row:
         said = list(dict.fromkeys(self.failures or self.reasons))
         if not self.tests:
             return "no test"
-        if not said and self.passed < self.tests:
-            return "the run ended before"
+        missing = self.tests - self.passed
+        if not self.failures and missing > len(self.reasons):
+            said.append("the run ended before")
         more = f"; and {len(said) - _WHY_MAX} more" if len(said) > _WHY_MAX else ""
         shown = "; ".join(reason[:_WHY_CHARS] for reason in said[:_WHY_MAX]) + more
-        missing = len(self.reasons)
         if self.verdict == PART:
             return f"{missing} of {self.tests} tests not run: {shown}"
         return shown
+
+    def leave_out(self, why: str, tests: int = 1) -> None:
+        """Tests that prove it are there, and do not run."""
+        self.tests += tests
+        self.reasons += [why] * tests
 
 
 class FaultsTable:
     """Collects what became of every test that is marked with a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        self._root = root
         self.rows = {number: Row(number) for number in ROWS}
         self._of: dict[str, tuple[int, ...]] = {}
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count what `-k` and the like leave out."""
+        for item in items:
+            for number in _rows_of(item):
+                self.rows[number].leave_out("left out of this run")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count the tests of a file that skips itself, by the marks in its text."""
+        path = self._root / report.fspath
+        if not report.skipped or not path.is_file():
+            return
+        for number in marks_of(path.read_text(encoding="utf-8")):
+            self.rows[number].leave_out(_reason(report))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which tests prove which rows; a mark that is none stops the run."""
         for item in session.items:
-            try:
-                numbers = rows_of(item)
-            except ValueError as error:
-                raise pytest.UsageError(str(error)) from None
+            numbers = _rows_of(item)
             if numbers:
                 self._of[item.nodeid] = numbers
             for number in numbers:
@@ -126,7 +145,28 @@ def plain(cells: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _reason(report: pytest.TestReport) -> str:
+def marks_of(source: str) -> list[int]:
+    """The rows that a file's marks name, each once for each mark."""
+    found = [
+        argument.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == MARKER
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+    ]
+    return [number for number in found if number in ROWS]
+
+
+def _rows_of(item: pytest.Item) -> tuple[int, ...]:
+    try:
+        return rows_of(item)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     said = report.longrepr
     text = str(said[2]) if isinstance(said, tuple) else str(said)
     return text.removeprefix("Skipped: ")
@@ -142,7 +182,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """The table is kept where it is asked for."""
     if config.getoption("--faults-table") or config.getoption("--table"):
-        config.pluginmanager.register(FaultsTable(), "faults-table")
+        config.pluginmanager.register(FaultsTable(config.rootpath), "faults-table")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
