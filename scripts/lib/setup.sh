@@ -1,12 +1,20 @@
 # Sourced by scripts/serve, scripts/test and scripts/check: makes .venv and keeps it in step with
 # the pinned requirements. Needs nothing but a Python >= 3.11 with venv and pip.
 
+script=$0
+case "$script" in /*) ;; *) script=$PWD/$script ;; esac
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit 1
 
 die() {
     printf '%s: %s\n' "$(basename "$0")" "$1" >&2
     exit 1
+}
+
+# The script's first comment, and the end.
+usage() {
+    sed -n '2,${/^#/!q;s/^# \{0,1\}//p;}' "$script"
+    exit 0
 }
 
 find_python() {
