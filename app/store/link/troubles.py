@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from redis.exceptions import (
+    AskError,
+    AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
     MasterDownError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TimedOut
@@ -20,11 +24,15 @@ UNREPLICATED = "unreplicated"  # written, but too few replicas have it
 _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
     (BusyLoadingError, "loading"),
     (TimedOut, "timeout"),
+    (AuthenticationError, "denied"),  # before the class that it is of
     (Disconnected, "connection"),
+    (NoPermissionError, "denied"),
     (OutOfMemoryError, "memory"),
     (ReadOnlyError, "readonly"),
     (MasterDownError, "replicas"),
     (ClusterDownError, "cluster"),
+    (AskError, "cluster"),  # MOVED too: the slot is elsewhere, or on its way
+    (TryAgainError, "cluster"),
 )
 # Where redis-py has no class: words by which a server refuses to write, the first one counts.
 _WORDS = (
@@ -33,8 +41,11 @@ _WORDS = (
     ("OOM ", "memory"),
     ("NOREPLICAS", "replicas"),
     ("READONLY", "readonly"),
+    ("MASTERDOWN", "replicas"),
+    ("BUSY ", "busy"),  # with a script, or a function, of whoever else's
+    ("UNKILLABLE", "busy"),
 )
-REFUSED = "refused"  # for any other reason
+REFUSED = "refused"  # for any other reason: by what was sent, as far as anybody can tell
 KINDS = tuple(
     dict.fromkeys([OPEN, UNREPLICATED, *(k for _, k in _CLASSES), *(k for _, k in _WORDS), REFUSED])
 )
