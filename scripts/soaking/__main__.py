@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 import tempfile
@@ -43,15 +44,21 @@ def options() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--share", type=float, default=0.7, help="of the capacity")
+    parser.add_argument("--minutes", type=_above_zero, default=60.0)
+    parser.add_argument("--share", type=_above_zero, default=0.7, help="of the capacity")
     parser.add_argument("--rate", type=float, default=0.0, help="visits a second, instead")
-    parser.add_argument("--probe", type=float, default=30.0, help="seconds to find the capacity")
-    parser.add_argument("--redis-every", type=float, default=5.0, metavar="MINUTES")
-    parser.add_argument("--away", type=float, default=5.0, help="seconds that Redis stays away")
-    parser.add_argument("--worker-every", type=float, default=10.0, metavar="MINUTES")
-    parser.add_argument("--settle", type=float, default=120.0, help="seconds of a worker's making")
-    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument(
+        "--probe", type=_above_zero, default=30.0, help="seconds to find the capacity"
+    )
+    parser.add_argument("--redis-every", type=_above_zero, default=5.0, metavar="MINUTES")
+    parser.add_argument(
+        "--away", type=_above_zero, default=5.0, help="seconds that Redis stays away"
+    )
+    parser.add_argument("--worker-every", type=_above_zero, default=10.0, metavar="MINUTES")
+    parser.add_argument(
+        "--settle", type=_above_zero, default=120.0, help="seconds of a worker's making"
+    )
+    parser.add_argument("--people", type=_some, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "var" / "bench" / "soak.json")
     parser.add_argument("--page", action="store_true", help="only write the page from --out")
@@ -59,11 +66,27 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def _some(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return int(text)
+
+
 def main() -> int:
     """Soak, or write the page."""
     asked = options()
     signal.signal(signal.SIGTERM, _end)  # what it started ends with it
     if asked.page:
+        if not asked.out.is_file():
+            print(f"scripts/soak: there is no {asked.out}: soak first", file=sys.stderr)
+            return 1
         return _write_page(json.loads(asked.out.read_text(encoding="utf-8")), asked.docs)
     plan = Plan(
         seconds=60 * asked.minutes,

@@ -108,7 +108,10 @@ def _own_held_out(entry: Dialog | Exchange) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when the model has been written."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if not (options.data / "dialogs").is_dir():
+        parser.error(f"--data: there is no {options.data / 'dialogs'}")
     torch.set_num_threads(options.threads)
     reacted = _reacted(options)
     config = _config(options, reacted)
