@@ -38,6 +38,7 @@ FIELDS = frozenset(
         "error",
         "event",
         "flag",
+        "folder",
         "instead",
         "kept",
         "kind",

@@ -97,6 +97,7 @@ class Server:
         environment |= {
             "PYTHONPATH": f"{folder}:{ROOT}",
             "REDIS_URL": redis_url,
+            "KINDRED_ARTIFACTS_DIR": str(ROOT / "artifacts"),
             "KINDRED_VAR_DIR": str(folder / "var"),
             "KINDRED_CHAT_DEADLINE_MS": "60000",
             "KINDRED_GATHER_DEADLINE_MS": "50000",

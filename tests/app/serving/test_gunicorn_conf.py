@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ here = Path(__file__).parent
     "workers": os.environ["KINDRED_WORKERS"],
 }))
 
+from app.errors import Overloaded
 from app.serving.engine import Engine
 from app.settings import Settings
 from app.telemetry import Metrics
@@ -59,6 +61,13 @@ class App:
     extensions = {"kindred": Kindred()}
 
     def __call__(self, environ, start_response):
+        try:
+            return self.answer(environ, start_response)
+        except Overloaded:  # a slow machine turns some of a crowd away, as it should
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return []
+
+    def answer(self, environ, start_response):
         with engine.admission():
             if environ["PATH_INFO"] == "/slow":
                 time.sleep(0.5)  # patched: the others are served meanwhile
@@ -103,9 +112,17 @@ class Server:
         self.process = subprocess.Popen(command, env=environment, cwd=folder)
 
     def ask(self, path: str) -> dict[str, object]:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
-            document: dict[str, object] = json.load(answer)
-            return document
+        """The answer; who is turned away comes again, for a minute."""
+        end = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
+                    document: dict[str, object] = json.load(answer)
+                    return document
+            except urllib.error.HTTPError as refused:
+                if refused.code != 503 or time.monotonic() > end:
+                    raise
+            time.sleep(0.2)
 
     def wait_until_ready(self) -> None:
         for _ in range(600):
