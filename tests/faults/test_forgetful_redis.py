@@ -36,6 +36,7 @@ def forgetful(tmp_path: Path) -> Iterator[tuple[PrivateRedis, redis.Redis]]:
         ("appendfsync", "everysec"),
         ("appendfsync", "no"),
         ("appendonly", "no"),
+        ("no-appendfsync-on-rewrite", "yes"),
         ("maxmemory-policy", "allkeys-lru"),
     ],
 )

@@ -20,17 +20,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import (
-    NoPermissionError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 from redis.retry import Retry
 
 from app.errors import StartupError, StoreUnavailable
-from app.store.link import troubles
+from app.store.link import durability, troubles
 from app.store.link.breaker import Breaker, Outcome, State
 from app.store.link.connections import Connections
 from app.store.link.patience import seconds_left
@@ -38,10 +33,7 @@ from app.telemetry import Metrics, get_logger
 
 _LUA = Path(__file__).parents[1] / "lua"
 _POOL_MAX = 128  # connections of one process; more callers wait for one
-_OLDEST = (6, 2)
 _WAITAOF_FROM = (7, 2)
-_DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-_MIN_REPLICAS = "min-replicas-to-write"
 _SLOW_SHARE = 0.5  # of the time that a script may take: an answer so late counts as slow
 _AWAIT_STEP_SECONDS = 0.1
 _TELLING_SECONDS = 0.1  # a wait that was cut shorter says nothing of the server
@@ -246,51 +238,10 @@ class RedisClient:
                 return
 
     def check(self, variable: str, trusted: bool) -> None:
-        """Refuse a Redis that is away, too old, or would forget what it acknowledged.
-
-        Args:
-            variable: the environment variable that named this Redis, for the message.
-            trusted: accept a server that does not show its configuration.
-
-        Raises:
-            StartupError: one line that says what to change.
-        """
+        """Refuse a Redis that is away, too old, or would forget (`durability.check`)."""
         where = f"the Redis of {variable} ({_public(self.url)})"
-        try:
-            version = str(self._redis.info("server")["redis_version"])
-            numbers = tuple(int(part) for part in version.split(".")[:2])
-            if numbers < _OLDEST:
-                wanted = ".".join(str(part) for part in _OLDEST)
-                raise StartupError(f"{where} is version {version}; {wanted} or newer is needed")
-            self._fsynced_replicas = numbers >= _WAITAOF_FROM
-            self._check_durability(where, trusted)
-        except RedisError as error:
-            raise StartupError(f"{where} does not answer: {error}") from None
-
-    def _check_durability(self, where: str, trusted: bool) -> None:
-        try:
-            found: dict[str | None, str | None] = {}
-            for name in (*_DURABLE, _MIN_REPLICAS):
-                found.update(self._redis.config_get(name))
-        except (NoPermissionError, ResponseError) as error:
-            if trusted:
-                return
-            raise StartupError(
-                f"{where} does not show its configuration ({error}); where it is known to keep "
-                "what it acknowledged, set KINDRED_REDIS_TRUSTED=true"
-            ) from None
-        wrong = [
-            f"{name} is {found.get(name, 'unknown')}, it must be {wanted}"
-            for name, wanted in _DURABLE.items()
-            if found.get(name) != wanted
-        ]
-        least, count = int(found.get(_MIN_REPLICAS) or 0), self._replicas.count
-        if least < min(1, count):  # else a primary that lost its replicas would go on writing
-            wrong.append(
-                f"{_MIN_REPLICAS} is {least}, it must be 1 or more (KINDRED_REDIS_REPLICAS={count})"
-            )
-        if wrong:
-            raise StartupError(f"{where} may lose what it acknowledged: {'; '.join(wrong)}")
+        version = durability.check(self._redis, where, trusted, self._replicas.count)
+        self._fsynced_replicas = version >= _WAITAOF_FROM
 
 
 def _public(url: str) -> str:
