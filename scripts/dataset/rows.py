@@ -15,6 +15,7 @@ from scripts.dataset.people import People
 
 Row = dict[str, Any]
 _REACTIONS = frozenset({"made", "replaced", "retracted", "judged"})
+_SUPERSEDED = {"superseded": "reaction", "superseded-feeling": "feeling"}  # type → what was said
 _SEED_MAX = (1 << 63) - 1
 
 
@@ -36,6 +37,8 @@ def kind_named(action: str) -> str | None:
     """Which part of the dataset entries of a type belong to; None for a newer release's."""
     if action in _REACTIONS:
         return schema.EVENTS
+    if action in _SUPERSEDED:
+        return schema.SUPERSEDED
     return {"impression": schema.IMPRESSIONS, "feeling": schema.FEELINGS}.get(action)
 
 
@@ -48,6 +51,8 @@ def row_of(event: StreamEvent, kind: str, people: People) -> Dated | None:
     row = entry_columns(event, user_id, people)
     if kind == schema.FEELINGS:
         row |= {"feeling": event.text("feeling"), "previous": event.text("previous") or None}
+    elif kind == schema.SUPERSEDED:
+        row |= _superseded(event)
     else:
         row |= _shown(event, cipher)
     if kind == schema.EVENTS:
@@ -82,6 +87,16 @@ def _reaction(event: StreamEvent) -> Row:
         "previous": event.text("previous") or None,
         "current": current.decode() if current else None,
         "comment": event.impression.get("comment") if last else None,
+    }
+
+
+def _superseded(event: StreamEvent) -> Row:
+    kind = event.text("type")
+    return {
+        "type": kind,
+        "reply_id": event.text("reply") or None,
+        "said": event.text(_SUPERSEDED[kind]) or None,
+        "standing": event.text("previous") or None,
     }
 
 

@@ -14,7 +14,10 @@ FORMAT = 1
 EVENTS = "events"  # reactions: made, replaced, retracted, judged
 IMPRESSIONS = "impressions"  # replies shown, reacted to or not
 FEELINGS = "feelings"  # how people felt after a conversation
-KINDS = (EVENTS, IMPRESSIONS, FEELINGS)
+# Promised while Redis was away, and told behind a later one: it was said, and never counted. These
+# have files of their own, so that whoever reads the others need not know of them.
+SUPERSEDED = "superseded"
+KINDS = (EVENTS, IMPRESSIONS, FEELINGS, SUPERSEDED)
 UNKNOWN = "unknown"  # entries that the release which exported them had no name for
 FOLDERS = (*KINDS, UNKNOWN)
 
@@ -79,6 +82,15 @@ SCHEMAS: dict[str, pa.Schema] = {
     EVENTS: pa.schema([*_ENTRY, *_REACTION, *_IMPRESSION]),
     IMPRESSIONS: pa.schema([*_ENTRY, *_IMPRESSION]),
     FEELINGS: pa.schema([*_ENTRY, ("feeling", pa.string()), ("previous", pa.string())]),
+    SUPERSEDED: pa.schema(
+        [
+            *_ENTRY,
+            ("type", pa.string()),
+            ("reply_id", pa.string()),  # null: of a feeling
+            ("said", pa.string()),  # the reaction or the feeling; null: taken back
+            ("standing", pa.string()),  # what stood there by then, and stayed; null: nothing
+        ]
+    ),
     UNKNOWN: pa.schema([*_ENTRY, ("type", pa.string()), ("entry", pa.binary())]),
 }
 

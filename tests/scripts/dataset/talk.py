@@ -100,7 +100,7 @@ def rows(folder: Path, kind: str) -> list[dict[str, Any]]:
 
 def event_ids(folder: Path) -> list[str]:
     """All event ids of a dataset, with repetitions."""
-    kinds = ("events", "impressions", "feelings")
+    kinds = ("events", "impressions", "feelings", "superseded")
     return [row["event_id"] for kind in kinds for row in rows(folder, kind)]
 
 

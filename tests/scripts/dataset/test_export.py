@@ -36,13 +36,13 @@ def test_every_entry_is_exported_once(
 ) -> None:
     first = talker.say("hello", "hi")
     talker.react(first)
-    assert export().rows == {"events": 1, "impressions": 1, "feelings": 0}
+    assert export().rows == {"events": 1, "impressions": 1, "feelings": 0, "superseded": 0}
     assert export().read == 0
     clock.tick(86_400)
     talker.say("and now?", "now this")
     talker.react(first, LOVE)
     store.contexts.feedback(talker.user_id, first.conversation_id, Feeling.BETTER)
-    assert export().rows == {"events": 1, "impressions": 1, "feelings": 1}
+    assert export().rows == {"events": 1, "impressions": 1, "feelings": 1, "superseded": 0}
     assert sorted(event_ids(out)) == sorted(stream_ids(empty_redis))
     days = {part.day for part in manifests.load(out).parts}
     assert len(days) == 2
@@ -138,7 +138,12 @@ def test_judgements_made_elsewhere_keep_their_source(
 
 def test_impressions_may_be_left_out(talker: Talker, out: Path, export: Any) -> None:
     talker.react(talker.say("hello", "hi"))
-    assert export(impressions=False).rows == {"events": 1, "impressions": 0, "feelings": 0}
+    assert export(impressions=False).rows == {
+        "events": 1,
+        "impressions": 0,
+        "feelings": 0,
+        "superseded": 0,
+    }
     assert not (out / "impressions").exists()
     with pytest.raises(DatasetError, match="lacks replies"):
         export()
@@ -228,7 +233,7 @@ def test_rows_in_memory_are_bounded(
     for i in range(7):
         talker.react(talker.say(f"q{i}", f"a{i}"))
     report = export(commit_rows=3)
-    assert report.rows == {"events": 7, "impressions": 7, "feelings": 0}
+    assert report.rows == {"events": 7, "impressions": 7, "feelings": 0, "superseded": 0}
     assert report.parts == 8
     assert all(part.rows <= 4 for part in manifests.load(out).parts)
     assert len(event_ids(out)) == len(set(event_ids(out))) == 14

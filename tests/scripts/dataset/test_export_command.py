@@ -48,7 +48,7 @@ def test_it_exports_what_is_new(
 
     done = run(settings)  # into the var folder
     assert (done.returncode, done.stderr) == (0, "")
-    assert "read 2 entries: 1 events, 1 impressions, 0 feelings" in done.stdout
+    assert "read 2 entries: 1 events, 1 impressions, 0 feelings, 0 superseded" in done.stdout
     default = settings.var_dir / "dataset"
     assert sorted(event_ids(default)) == sorted(stream_ids(empty_redis))
 
