@@ -7,7 +7,9 @@ stopped to copy or to put back; and each value carries a checksum of its own.
 The copy is not of one moment. What belongs together is read together (a conversation and its
 turns), and the lists that name other keys are read last: so all that a copy holds is named by its
 lists, which an erasure relies on, and what a list names beside that is missing as if it had
-expired, which every reader allows for.
+expired, which every reader allows for. Of who is erased meanwhile the lists are gone by then: so
+what the person owns is read first, too, and which erasures the data have seen is read first alone.
+A copy that has anything of theirs then has the list of it, and does not say that they were erased.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ _LEFT_OUT = (b"{access}:session",)  # an old copy must let nobody in who has lef
 # Kinds that name no other key; all others are read last. `turns` come with their conversation.
 _BODIES = (b"facts", b"tastes", b"recent", b"impression", b"idempotency", b"subject")
 _CONVERSATION, _TURNS = b"conversation", b"turns"
+_OWNED = b"owned"
 _PROBE = f"{PREFIX}{{meta}}:probe"
 
 
@@ -61,6 +64,7 @@ class Dump:
 
     def entries(self) -> Iterator[Dumped]:
         """Every key (see above for the order). StoreUnavailable where Redis went away."""
+        yield from self._first()
         last: list[bytes] = []
         batch: list[bytes] = []
         for name in self._names():
@@ -71,7 +75,7 @@ class Dump:
                 batch += [name, name.replace(b":conversation:", b":turns:", 1)]
             elif kind in _BODIES:
                 batch.append(name)
-            else:
+            elif name != keys.ERASED.encode():
                 last.append(name)
             if len(batch) >= _TOGETHER:
                 yield from self._read(batch)
@@ -79,6 +83,18 @@ class Dump:
         yield from self._read(batch)
         for start in range(0, len(last), _TOGETHER):
             yield from self._read(last[start : start + _TOGETHER])
+
+    def _first(self) -> Iterator[Dumped]:
+        """What must be older than anything that an erasure takes away while this is copied."""
+        yield from self._read([keys.ERASED.encode()])
+        batch: list[bytes] = []
+        for name in self._names():
+            if _kind(name) == _OWNED:
+                batch.append(name)
+            if len(batch) >= _TOGETHER:
+                yield from self._read(batch)
+                batch = []
+        yield from self._read(batch)
 
     def is_empty(self) -> bool:
         """Whether there is nothing of people or of access; flags and the like do not count."""

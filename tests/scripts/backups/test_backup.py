@@ -108,9 +108,36 @@ def test_a_backup_reads_as_nothing_and_belongs_to_its_owner(two: Any, copy: Any)
 def test_the_lists_are_read_after_what_they_name(two: Any, shop: Store) -> None:
     kinds = [entry.kind for entry in shop.dump.entries()]
     bodies = max(kinds.index(kind) for kind in ("conversation", "turns", "impression"))
-    assert bodies < min(kinds.index(kind) for kind in ("owned", "conversations", "events"))
+    assert bodies < min(kinds.index(kind) for kind in ("person", "conversations", "events"))
+    assert max(i for i, kind in enumerate(kinds) if kind == "owned") > bodies
     turns = [i for i, kind in enumerate(kinds) if kind == "turns"]
     assert [kinds[i - 1] for i in turns] == ["conversation"] * len(turns)
+
+
+def test_who_is_erased_while_the_copy_is_made_leaves_nothing_in_it(
+    two: Any, shop: Store, empty_redis: redis.Redis
+) -> None:
+    gone, stays = two
+    copied: list[Dumped] = []
+    for entry in shop.dump.entries():
+        if entry.kind == "impression" and not shop.ring.erased():
+            shop.people.erase(gone.user_id)  # what they said is in the copy by now
+        copied.append(entry)
+    empty_redis.flushall()
+    assert shop.dump.put(copied) == len(copied)
+    assert empty_redis.exists(keys.PersonKeys(gone.user_id).turns(str(gone.conversation)))
+    assert shop.people.replay_erasures() == 1
+    left = [
+        name
+        for name in empty_redis.scan_iter("kindred:{p*}:*")
+        if name.split(b":")[2] not in (b"events", b"reactions", b"withdrawn")
+        and stays.user_id.encode() not in name
+        and empty_redis.type(name) == b"hash"
+        and empty_redis.hget(name, "user") != stays.user_id.encode()
+    ]
+    assert left == [keys.PersonKeys(gone.user_id).person.encode()]
+    assert not empty_redis.exists(keys.PersonKeys(gone.user_id).turns(str(gone.conversation)))
+    assert texts(shop, stays) == ["a secret of mine", "I hear you"]
 
 
 @pytest.mark.parametrize("harm", ["short", "altered", "missing", "strange", "no-manifest"])
