@@ -116,10 +116,18 @@ class Drainer:
         return True
 
     def _put_aside(self, file: SpoolFile, frame: Frame, why: str) -> None:
-        """The reply is gone or was never theirs, the person erased, the entry of no use."""
+        """The reply is gone or was never theirs, the token revoked, the entry of no use.
+
+        Of somebody who was erased nothing is kept: nobody could read it, and it names them.
+        """
+        gone = self._promises.is_of_nobody(frame.entry)
         self._metrics.spool_outcomes.labels("rejected").inc()
-        get_logger("store").warning("promise_rejected", why=why, op=frame.entry.op)
-        self._spool.reject(file, frame)
+        told = "erased" if gone else why
+        get_logger("store").warning("promise_rejected", why=told, op=frame.entry.op)
+        if gone:
+            self._spool.settle(file, frame)
+        else:
+            self._spool.reject(file, frame)
 
     def _stuck(self, op: str, error: StoreUnavailable) -> bool:
         """Whether Redis has refused this one promise, in words that name no trouble, for long."""

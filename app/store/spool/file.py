@@ -130,6 +130,8 @@ class SpoolFile:
         self.torn = size - self.end
         self.waiting.extend(frame for frame in frames if not frame.settled)
         if self.end == 0:
+            if size > len(MAGIC):  # nothing is appended before the magic line is on the disk
+                raise OSError(8, "not a spool of this release")
             self._begin()
         elif self.torn:
             os.ftruncate(self._descriptor, self.end)

@@ -60,6 +60,13 @@ class Promises:
         sealed = cipher.seal(records.dump(body), _place(asked.op, promise.target))
         self.spool.put(Entry(asked.op, promise.user_id, promise.target, asked.at or now, sealed))
 
+    def is_of_nobody(self, entry: Entry) -> bool:
+        """Whether the person's key is gone, so that nobody can ever open it (asked anew)."""
+        try:
+            return self._core.ring.peek(entry.user_id) is None
+        except StoreUnavailable:
+            return False
+
     def read(self, entry: Entry) -> Promise:
         """A promise back.
 

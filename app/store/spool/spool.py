@@ -138,8 +138,8 @@ class Spool:
 
     def reject(self, file: SpoolFile, frame: Frame) -> None:
         """It can never be told: put it aside, sealed as it is, and go on."""
-        path = self._folder / "rejects"
-        kept = self._attempt(lambda: keep_rejected(path, pack(frame.entry)))
+        folder, now = self._folder / "rejects", self._clock()
+        kept = self._attempt(lambda: keep_rejected(folder, pack(frame.entry), now))
         if kept is not True:
             self._metrics.failures.labels("spool.rejects").inc()
         self.settle(file, frame)

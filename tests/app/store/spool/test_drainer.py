@@ -13,6 +13,7 @@ import pytest
 
 from app.domain import Feeling, ReactionKind
 from app.errors import KindredError, NotFound, StoreUnavailable, Unauthenticated
+from app.settings import Settings
 from app.store.asked import Asked
 from app.store.spool.promises import Promise
 from app.store.store import Store
@@ -160,6 +161,19 @@ def test_what_can_never_be_told_holds_up_nothing(
     until(lambda: not keeper.waiting)
     assert [promise.target for promise in keeper.settled] == [second.reply_id]
     assert metrics.spool_outcomes.labels("rejected")._value.get() == before + 1
+
+
+def test_of_the_erased_nothing_is_put_aside(keeper: Keeper, settings: Settings) -> None:
+    gone = keeper.chat.say("one")
+    keeper.poison[gone.reply_id] = StoreUnavailable("away")
+    keeper.promise(gone.reply_id, LOVE, comment="a comment")
+    keeper.store.people.erase(keeper.chat.user_id)
+    keeper.poison[gone.reply_id] = Unauthenticated()
+    until(lambda: not keeper.waiting)
+    folder = settings.var_dir / "spool"
+    named = [p for p in folder.rglob("*") if p.is_file() and gone.reply_id in str(p.read_bytes())]
+    assert named == []
+    assert keeper.settled == []
 
 
 def test_what_the_store_cannot_take_now_waits(keeper: Keeper) -> None:

@@ -284,9 +284,25 @@ def test_what_can_never_be_told_is_kept_aside(spool: Spool, tmp_path: Path) -> N
         assert head is not None
         spool.reject(*head)
     assert spool.entries == 0
-    path = tmp_path / "spool" / "rejects"
+    (path,) = (tmp_path / "spool" / "rejects").iterdir()
+    assert path.name == "2033-05-18"  # of the spool's clock: each day ends by itself
     assert [frame.entry for frame in frames_of(_reader(path))[0]] == kept
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_spool_of_a_newer_release_is_left_for_it(
+    make_spool: MakeSpool, tmp_path: Path, metrics: Metrics
+) -> None:
+    make_spool().close()
+    path = tmp_path / "spool" / "1-newer.spool"
+    newer = b"kindred spool 2\n" + pack(entry())
+    path.write_bytes(newer)
+    before = metrics.failures.labels("spool")._value.get()
+    spool = make_spool()
+    assert spool.entries == 0
+    spool.close()
+    assert path.read_bytes() == newer
+    assert metrics.failures.labels("spool")._value.get() > before
 
 
 def test_the_gauges_tell_how_much_and_how_old(spool: Spool, metrics: Metrics) -> None:
