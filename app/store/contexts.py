@@ -25,38 +25,12 @@ from app.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from app.store import conversations, ids, impressions, profile, traits, turns
+from app.store import beginning, conversations, ids, impressions, profile, traits
 from app.store.asked import Asked
-from app.store.codec import Cipher, estimate_tokens
+from app.store.beginning import BeginRequest, Begun
 from app.store.conversations import TurnView
-from app.store.core import LEASE_SECONDS, PAUSE_SECONDS, Core
+from app.store.core import Core
 from app.store.keys import PersonKeys
-from app.store.link.client import Argument
-
-
-@dataclass(frozen=True, slots=True)
-class BeginRequest:
-    """A message to answer. `keys` are the caller's idempotency names of it ('m:…', 'k:…')."""
-
-    user_id: str
-    generation: int
-    conversation_id: str | None  # None: a new conversation
-    text: str
-    keys: tuple[str, ...] = ()
-    fingerprint: str = ""  # of the request's body
-    crisis: bool = False  # marks the conversation at once, whatever becomes of the answer
-    minor: bool = False  # marks the person likewise: they said that they are under 18
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """The context to answer, or the reply that was already given.
-
-    `context.crisis` says what was marked before this message; its own mark is kept all the same.
-    """
-
-    context: UserContext
-    stored: Reply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +71,10 @@ class Contexts:
         )
         ids.require(ids.CONVERSATION, conversation_id, request.user_id)
         turn = Turn(ids.near(ids.TURN, request.user_id, now), 0, Speaker.PERSON, request.text, now)
-        answer = self._begin(request, cipher, conversation_id, turn, new=new)
+        answer = beginning.begin(self._core, request, cipher, conversation_id, turn, new=new)
         if answer[0] == b"elsewhere":  # saved by an earlier attempt, in the conversation it made
             conversation_id = answer[1].decode()
-            answer = self._begin(request, cipher, conversation_id, turn, new=False)
+            answer = beginning.begin(self._core, request, cipher, conversation_id, turn, new=False)
         if answer[0] == b"stored":
             stored = impressions.open_answer(self._core, cipher, request.user_id, answer[1])
             context = UserContext(request.user_id, stored.conversation_id, turn, (turn,))
@@ -110,7 +84,7 @@ class Contexts:
         if answer[0] != b"ok":
             _refuse(answer, now)
         self._drop(request.user_id, answer[7])
-        context = self._context(request.user_id, cipher, conversation_id, answer)
+        context = beginning.context_of(self._core, request.user_id, cipher, conversation_id, answer)
         return Begun(replace(context, attempt=turn.turn_id))
 
     def finish(self, request: FinishRequest) -> Reply:
@@ -202,73 +176,12 @@ class Contexts:
                 self._core.ttl,
                 self._core.settings.events_max,
                 now,
+                self._core.reaction_ttl,
                 *asked.arguments(),
             ],
         )
         if answer[0] != b"ok":
             _refuse(answer, now)
-
-    def _begin(
-        self, request: BeginRequest, cipher: Cipher, conversation_id: str, turn: Turn, *, new: bool
-    ) -> list[Any]:
-        core, settings = self._core, self._core.settings
-        keys = PersonKeys(request.user_id)
-        arguments: list[Argument] = [
-            turn.created_at,
-            request.generation,
-            request.user_id,
-            conversation_id,
-            int(new),
-            turns.tail(cipher, conversation_id, turn),
-            estimate_tokens(turn.text),
-            cipher.digest(request.fingerprint),
-            LEASE_SECONDS,
-            core.ttl,
-            core.person_ttl,
-            core.idempotency_ttl,
-            settings.turns_max,
-            settings.turn_tokens_max,
-            settings.conversations_max,
-            int(request.crisis),
-            PAUSE_SECONDS,
-            traits.seal(cipher, request.user_id, minor=request.minor),
-            int(request.minor),
-        ]
-        names = [
-            keys.person,
-            keys.conversations,
-            keys.conversation(conversation_id),
-            keys.turns(conversation_id),
-            keys.facts,
-            keys.tastes,
-            keys.recent,
-            keys.owned,
-            *map(keys.idempotency, request.keys),
-        ]
-        answer: list[Any] = core.client.run("begin", names, arguments)
-        return answer
-
-    def _context(
-        self, user_id: str, cipher: Cipher, conversation_id: str, answer: list[Any]
-    ) -> UserContext:
-        _, turn_id, crisis, entries, facts, tastes, recent, _, (since, disclosed, sealed) = answer
-        parsed = turns.parse_all(self._core, cipher, conversation_id, entries)
-        kept = turns.for_answering(parsed, turn_id.decode())
-        if not kept or kept[-1].turn_id != turn_id.decode():
-            raise StoreUnavailable("The saved message cannot be read")
-        return UserContext(
-            user_id=user_id,
-            conversation_id=conversation_id,
-            message=kept[-1],
-            turns=tuple(kept),
-            facts=tuple(profile.open_facts(self._core, cipher, user_id, facts[1::2])),
-            tastes=tuple(profile.open_tastes(self._core, cipher, user_id, tastes)),
-            recent_replies=tuple(profile.open_lines(self._core, cipher, user_id, recent)),
-            crisis=bool(crisis),
-            minor=traits.minor(self._core, cipher, user_id, sealed),
-            talking_since=float(since),
-            disclosed_at=float(disclosed) if disclosed else None,
-        )
 
     def _drop(self, user_id: str, dropped: list[bytes]) -> None:
         """Delete conversations that the list no longer holds.

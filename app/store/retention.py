@@ -15,6 +15,7 @@ from app.store.core import Core, milliseconds
 from app.store.keys import PREFIX
 
 _SCANNED = 1_000
+_PERSON = "person"
 
 
 class Retention:
@@ -59,6 +60,8 @@ class Retention:
             ),
             **dict.fromkeys(("impression", "tastes"), core.reaction_ttl),
             "idempotency": core.idempotency_ttl,
+            "owned": max(core.ttl, core.idempotency_ttl),  # as long as what it lists
+            **dict.fromkeys((_PERSON, "subject"), core.person_ttl),
         }
 
     def _late(self) -> Iterator[tuple[str, bytes, int]]:
@@ -82,9 +85,14 @@ class Retention:
         with self._core.client.pipeline() as pipe:
             for name in names:
                 pipe.ttl(name)
-            lives = pipe.execute()
-        for name, left in zip(names, lives, strict=True):
-            if left == -1 or left > seconds:
+                if kind == _PERSON:
+                    pipe.hget(name, "state")
+            answers = pipe.execute()
+        lives = answers[::2] if kind == _PERSON else answers
+        states = answers[1::2] if kind == _PERSON else [b"live"] * len(names)
+        for name, left, state in zip(names, lives, states, strict=True):
+            # A tombstone lives longer than any token, whatever the settings say.
+            if state == b"live" and (left == -1 or left > seconds):
                 yield kind, name, seconds
 
     def _old(self, stream: str) -> int:

@@ -7,7 +7,7 @@
 --       9 lease (seconds), 10 ttl, 11 person ttl, 12 idempotency ttl (seconds),
 --       13 turns_max, 14 tokens_max, 15 conversations_max, 16 '1' where the message is a crisis,
 --       17 seconds without a message after which a talk is a new one, 18 sealed traits,
---       19 '1' where they replace those that are there
+--       19 '1' where they replace those that are there, 20 ttl of tastes
 -- The attempt is named by the turn id of ARGV[6], fresh at each call, whichever turn it answers.
 -- Returns: {'ok', turn id, whether a crisis was marked before, turns, facts, tastes, recent,
 --       conversations dropped, {since when the person talks (or was reminded of it), when this
@@ -92,7 +92,8 @@ own(KEYS[8], now, ARGV[10], KEYS[3], KEYS[4])
 if #records > 0 then
   own(KEYS[8], now, ARGV[12], unpack(records))
 end
-expire(ARGV[10], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7])
+expire(ARGV[10], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[7])
+expire(ARGV[20], KEYS[6])
 expire(ARGV[11], KEYS[1])
 
 return {

@@ -4,10 +4,10 @@
 --
 -- KEYS: 1 person, 2 conversation, 3 events, 4 owned
 -- ARGV: 1 milliseconds when it was asked for, 2 user id, 3 conversation id, 4 feeling, 5 ttl,
---       6 events_max, 7 now, 8 generation of the token ('' for any), 9 operation ('' for none),
---       10 '1' where it was promised before
+--       6 events_max, 7 now, 8 ttl of the event, 9 generation of the token ('' for any),
+--       10 operation ('' for none), 11 '1' where it was promised before
 -- Returns: {'ok'}, {'unauthenticated'}, {'not-found'}
-local generation = ARGV[8]
+local generation = ARGV[9]
 if generation == NONE then
   generation = nil
 end
@@ -19,18 +19,18 @@ if found[1] ~= ARGV[2] then
   return { 'not-found' }
 end
 local ops, asked = found[3], tonumber(found[4] or '0')
-if happened(ops, ARGV[9]) then
-  note_op(KEYS[2], ops, ARGV[9], asked)
+if happened(ops, ARGV[10]) then
+  note_op(KEYS[2], ops, ARGV[10], asked)
   return { 'ok' }
 end
-local late = ARGV[10] == '1' and tonumber(ARGV[1]) < asked
+local late = ARGV[11] == '1' and tonumber(ARGV[1]) < asked
 if late or found[2] ~= ARGV[4] then
-  add_event(ARGV[1], ARGV[5], ARGV[6], {
+  add_event(ARGV[1], ARGV[8], ARGV[6], {
     'type', late and 'superseded-feeling' or 'feeling', 'user', ARGV[2], 'conversation', ARGV[3],
     'feeling', ARGV[4], 'previous', found[2] or NONE,
   }, KEYS[3])
 end
-note_op(KEYS[2], ops, ARGV[9], late and asked or ARGV[1])
+note_op(KEYS[2], ops, ARGV[10], late and asked or ARGV[1])
 if not late then
   redis.call('HSET', KEYS[2], 'feeling', ARGV[4])
 end

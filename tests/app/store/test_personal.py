@@ -102,4 +102,5 @@ def test_reactions_may_be_kept_for_a_shorter_time(chat_with: Any, empty_redis: A
     (shown,) = chat.store.personal.replies(chat.user_id)
     assert talk.kept_until - chat.clock() > 89 * 86_400
     assert shown.kept_until - chat.clock() < 2.01 * 86_400
+    chat.say("a message renews the talk, and no more of the taste", reply.conversation_id)
     assert 0 < empty_redis.ttl(f"kindred:{{p{chat.user_id[1:3]}}}:tastes:{chat.user_id}") < 2e5

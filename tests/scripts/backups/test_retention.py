@@ -52,7 +52,7 @@ def test_files_past_their_time_are_found_and_others_are_not(settings: Settings, 
         aged("imported/elsewhere/mine.jsonl", 8, theirs.replace(b"reactions", b"judged:lab")),
         aged("logs/service.log", 31),
         aged("redis/redis.log.1", 31),
-        aged("spool/rejects", 31),
+        aged("spool/rejects/2026-01-01", 31),
         aged("runs/a/tokens/train.npy", 8).parent,
         aged("runs/b/judged/replies.jsonl", 8).parent,
     }
@@ -120,7 +120,8 @@ def test_a_shortened_time_counts_for_what_is_in_redis_already(
     monkeypatch.setenv("KINDRED_REACTION_DAYS", "2")
     assert run("retention") == 0
     told = capsys.readouterr().out
-    assert "would shorten 2 conversation, 2 conversations, 2 impression, 2 recent, 2 turns" in told
+    kinds = ("conversation", "conversations", "impression", "owned", "person", "recent", "turns")
+    assert f"would shorten {', '.join(f'2 {kind}' for kind in kinds)}" in told
     assert empty_redis.ttl(names.recent) == -1
     assert run("retention", "--apply") == 0
     assert 0 < empty_redis.ttl(names.recent) <= 10 * DAY
@@ -129,6 +130,9 @@ def test_a_shortened_time_counts_for_what_is_in_redis_already(
     shown = [n for n in empty_redis.scan_iter("*:impression:*") if two[0].user_id]
     assert all(0 < empty_redis.ttl(name) <= 2 * DAY for name in shown)
     assert empty_redis.xlen(stream) == old + 1
+    shop.people.erase(two[0].user_id)  # a tombstone outlives every token
+    assert run("retention", "--apply") == 0
+    assert empty_redis.ttl(names.person) > 365 * DAY
 
 
 def test_old_entries_of_streams_go(
