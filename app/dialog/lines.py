@@ -1,16 +1,9 @@
-"""What Kindred says without a model: care in a crisis, boundaries, and plain fallbacks."""
+"""What Kindred says without a model: boundaries and plain fallbacks (a crisis: care/texts.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from random import Random
-
-from app.dialog.care.texts import Kind, again, first
-
-CRISIS = first(Kind.SELF)
-CRISIS_OTHER = first(Kind.OTHER)
-CRISIS_LOSS = first(Kind.LOSS)
-CRISIS_CONTINUED = again(Kind.SELF)[0]
 
 BOUNDARY = (
     "I won't go there with you, and I'd say so to anyone. I'm glad to talk about what's behind it, "

@@ -1,13 +1,13 @@
 """The input screen: what must be answered with care or a boundary before any model is asked.
 
 reader      InputScreen: the rules, and a learned reader that can only add to them
-messages    Reading: what a message speaks of; Alarm: the written text that answers it
+messages    Reading: what a message speaks of (care/protocol.py answers it)
 crisis/     danger of suicide or self-harm: oneself, another, a loss
 abuse, minors, tricks    the other things that rules look for
 families, words          how phrases are written, and the one spelling they are written in
 """
 
-from app.dialog.safety.messages import Alarm, Danger, Reading, Trick, is_crisis, screen
+from app.dialog.safety.messages import Danger, Reading, Trick, is_crisis
 from app.dialog.safety.reader import InputScreen
 
-__all__ = ["Alarm", "Danger", "InputScreen", "Reading", "Trick", "is_crisis", "screen"]
+__all__ = ["Danger", "InputScreen", "Reading", "Trick", "is_crisis"]

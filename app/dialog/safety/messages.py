@@ -9,33 +9,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from app.dialog.lines import (
-    BOUNDARY,
-    CRISIS,
-    CRISIS_CONTINUED,
-    CRISIS_LOSS,
-    CRISIS_OTHER,
-    KEEPS_ITS_PROMPT,
-    STAYS_AN_AI,
-)
+from app.dialog.lines import BOUNDARY, KEEPS_ITS_PROMPT, STAYS_AN_AI
 from app.dialog.safety.abuse import abusive
 from app.dialog.safety.crisis.rules import Danger, danger_of
 from app.dialog.safety.minors import minor
 from app.dialog.safety.tricks import Trick, tricks_of
 from app.dialog.safety.words import normalise
 
-__all__ = ["Alarm", "Danger", "Reading", "Trick", "is_crisis", "screen"]
+__all__ = ["Danger", "Reading", "Trick", "is_crisis"]
 
 _QUOTED = re.compile(r'"[^"]{1,300}"')
-_TEXTS = {Danger.SELF: CRISIS, Danger.OTHER: CRISIS_OTHER, Danger.LOSS: CRISIS_LOSS}
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """A message that is answered by a written text, before any model."""
-
-    text: str
-    crisis: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +71,6 @@ class Reading:
         found = {"crisis": self.crisis, "abuse": self.abusive, "minor": self.minor}
         tricks = sorted(f"trick-{trick}" for trick in self.tricks)
         return (*(name for name, is_one in found.items() if is_one), *tricks)
-
-    def alarm(self, *, in_crisis: bool) -> Alarm | None:
-        """The alarm that it raises, or None; a second crisis message gets the second text."""
-        if self.danger is not None:
-            return Alarm(CRISIS_CONTINUED if in_crisis else _TEXTS[self.danger], crisis=True)
-        boundary = self.boundary
-        return None if boundary is None else Alarm(boundary, crisis=False)
-
-
-def screen(message: str, *, in_crisis: bool) -> Alarm | None:
-    """The alarm that a message raises by rules, or None."""
-    return Reading.of(message).alarm(in_crisis=in_crisis)
 
 
 def is_crisis(text: str) -> bool:

@@ -5,22 +5,21 @@ The messages are in messages/, one a line, written for these tests.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialog.lines import (
-    BOUNDARY,
-    CRISIS,
-    CRISIS_CONTINUED,
-    CRISIS_LOSS,
-    CRISIS_OTHER,
-)
-from app.dialog.safety import Alarm, is_crisis, screen
+from app.dialog.care import protocol, texts
+from app.dialog.care.protocol import Answer
+from app.dialog.care.texts import Kind
+from app.dialog.lines import BOUNDARY
+from app.dialog.safety import Reading, is_crisis
 from app.dialog.safety.words import normalise
 
+FIRST = {kind: texts.first(kind) for kind in Kind}
 HERE = Path(__file__).parent / "messages"
 
 
@@ -28,33 +27,38 @@ def messages(name: str) -> list[str]:
     return (HERE / f"{name}.txt").read_text(encoding="utf-8").splitlines()
 
 
+def answer(message: str, said: Collection[str] = ()) -> Answer | None:
+    """The written answer to a message; None where the models may answer."""
+    return protocol.answer(Reading.of(message), message, said, "", minor=False)
+
+
 @pytest.mark.parametrize("message", messages("crisis"))
 def test_a_crisis_is_seen(message: str) -> None:
     assert is_crisis(message)
-    assert screen(message, in_crisis=False) == Alarm(CRISIS, crisis=True)
+    assert answer(message) == Answer(FIRST[Kind.SELF], Kind.SELF)
 
 
 @pytest.mark.parametrize("message", messages("other"))
 def test_another_person_at_risk_is_seen(message: str) -> None:
     assert is_crisis(message)
-    assert screen(message, in_crisis=False) == Alarm(CRISIS_OTHER, crisis=True)
+    assert answer(message) == Answer(FIRST[Kind.OTHER], Kind.OTHER)
 
 
 @pytest.mark.parametrize("message", messages("loss"))
 def test_a_loss_by_suicide_is_met_with_care(message: str) -> None:
     assert is_crisis(message)
-    assert screen(message, in_crisis=False) == Alarm(CRISIS_LOSS, crisis=True)
+    assert answer(message) == Answer(FIRST[Kind.LOSS], Kind.LOSS)
 
 
 @pytest.mark.parametrize("message", [*messages("harmless"), *messages("allowed")])
 def test_everyday_talk_is_no_crisis(message: str) -> None:
     assert not is_crisis(message)
-    assert screen(message, in_crisis=False) is None
+    assert answer(message) is None
 
 
 @pytest.mark.parametrize("message", messages("boundary"))
 def test_a_threat_meets_a_boundary_and_marks_no_crisis(message: str) -> None:
-    assert screen(message, in_crisis=False) == Alarm(BOUNDARY, crisis=False)
+    assert answer(message) == Answer(BOUNDARY)
     assert not is_crisis(message)
 
 
@@ -72,16 +76,18 @@ def test_harmless_words_beside_it_hide_no_crisis(message: str, harmless: str) ->
 
 
 def test_a_crisis_comes_before_a_threat() -> None:
-    alarm = screen("i'll kill you and then i want to kill myself", in_crisis=False)
-    assert alarm == Alarm(CRISIS, crisis=True)
+    found = answer("i'll kill you and then i want to kill myself")
+    assert found == Answer(FIRST[Kind.SELF], Kind.SELF)
 
 
 def test_a_second_crisis_message_is_answered_anew() -> None:
-    for message in ("i want to die", "my friend wants to die"):
-        assert screen(message, in_crisis=True) == Alarm(CRISIS_CONTINUED, crisis=True)
+    for message, kind in (("i want to die", Kind.SELF), ("my friend wants to die", Kind.OTHER)):
+        assert answer(message, [FIRST[kind]]) == Answer(texts.again(kind)[0], kind)
 
 
-@pytest.mark.parametrize("text", [CRISIS, CRISIS_CONTINUED, CRISIS_OTHER, CRISIS_LOSS])
+@pytest.mark.parametrize(
+    "text", [*FIRST.values(), *(t for kind in Kind for t in texts.again(kind))]
+)
 def test_every_crisis_text_says_where_help_is_and_keeps_talking(text: str) -> None:
     for needed in ("local emergency number", "988", "US or Canada", "116 123", "findahelpline.com"):
         assert needed in " ".join(text.split())
@@ -91,7 +97,7 @@ def test_every_crisis_text_says_where_help_is_and_keeps_talking(text: str) -> No
     assert not text.startswith(("Please call", "I'm an AI")), "care comes first"
 
 
-@pytest.mark.parametrize("text", [CRISIS, CRISIS_OTHER, CRISIS_LOSS])
+@pytest.mark.parametrize("text", FIRST.values())
 def test_the_first_crisis_text_is_honest_about_the_speaker(text: str) -> None:
     assert "I'm an AI" in text
 
@@ -113,8 +119,8 @@ def test_one_spelling_for_many(message: str, plain: str) -> None:
 
 @given(st.text(max_size=2000))
 def test_no_text_breaks_the_screen(message: str) -> None:
-    alarm = screen(message, in_crisis=False)
-    assert is_crisis(message) == (alarm is not None and alarm.crisis)
+    found = answer(message)
+    assert is_crisis(message) == (found is not None and found.crisis)
 
 
 OWN_WORDS = """
@@ -126,5 +132,5 @@ WORDS = st.sampled_from(OWN_WORDS.split())
 
 @given(st.lists(WORDS, max_size=400).map(" ".join))
 def test_no_mix_of_its_own_words_breaks_the_screen(message: str) -> None:
-    alarm = screen(message, in_crisis=False)
-    assert is_crisis(message) == (alarm is not None and alarm.crisis)
+    found = answer(message)
+    assert is_crisis(message) == (found is not None and found.crisis)
