@@ -28,6 +28,10 @@ class LossyLine:
         """Cut the line of the next request that holds these bytes, once Redis has answered it."""
         self._marker = to
 
+    def lead_to(self, target: str) -> None:
+        """Connections made from now on are to another Redis."""
+        self._target = target
+
     @property
     def lost(self) -> bool:
         """Whether it has happened."""

@@ -6,13 +6,10 @@ would make it, and is asked what it has.
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,75 +18,13 @@ import redis
 from app.domain import ReactionKind, Reply
 from app.errors import StoreUnavailable
 from app.settings import Settings
-from app.store.redis_binary import find_binary
 from app.store.store import Store
 from app.telemetry import Metrics
+from tests.faults.replicas import MAX_LAG, Server
+from tests.faults.service import eventually
 from tests.scripts.dataset.talk import LIKE, LOVE, Talker
 
-MAX_LAG = 2  # seconds: min-replicas-max-lag
 SLACK = 2.0  # a replica tells its offset once a second, and Redis looks once a second
-CONFIG = """\
-bind 127.0.0.1
-port {port}
-dir {folder}
-appendonly yes
-appendfsync always
-save ""
-maxmemory-policy noeviction
-min-replicas-to-write {replicas}
-min-replicas-max-lag {lag}
-repl-diskless-sync yes
-repl-diskless-sync-delay 0
-"""
-
-
-class Server:
-    """One redis-server on a port of its own."""
-
-    def __init__(self, folder: Path, replicas: int = 0, of: Server | None = None) -> None:
-        folder.mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        text = CONFIG.format(port=self.port, folder=folder, replicas=replicas, lag=MAX_LAG)
-        if of is not None:
-            text += f"replicaof 127.0.0.1 {of.port}\n"
-        (folder / "redis.conf").write_text(text)
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process = subprocess.Popen(
-            [find_binary()[0], str(folder / "redis.conf")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.client = redis.Redis.from_url(self.url, protocol=2, socket_timeout=5)
-        eventually(self.answers)
-
-    def answers(self) -> bool:
-        assert self.process.poll() is None, "redis-server ended"
-        try:
-            return bool(self.client.ping())
-        except redis.RedisError:
-            return False
-
-    def signal(self, number: int) -> None:
-        os.kill(self.process.pid, number)
-
-    def close(self) -> None:
-        self.client.close()
-        self.client.connection_pool.disconnect()
-        with suppress(ProcessLookupError):
-            self.signal(signal.SIGCONT)
-            self.process.kill()
-        self.process.wait()
-
-
-def eventually(what: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
-
-
 Pair = tuple[Server, Server]
 
 
@@ -101,13 +36,8 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         ended.callback(primary.close)
         replica = Server(tmp_path / "replica", of=primary)
         ended.callback(replica.close)
-        eventually(lambda: primary.client.info("replication")["connected_slaves"] == 1)
-        eventually(lambda: _in_step(primary))
+        eventually(primary.has_replica, 30)
         yield primary, replica
-
-
-def _in_step(primary: Server) -> bool:
-    return str(primary.client.info("replication").get("slave0", {}).get("state")) == "online"
 
 
 @pytest.fixture
@@ -127,9 +57,7 @@ def open_on(settings: Settings) -> Iterator[Callable[..., Store]]:
 
 def promoted(replica: Server) -> redis.Redis:
     """The replica as it is once it is the primary."""
-    replica.signal(signal.SIGCONT)
-    eventually(replica.answers)
-    replica.client.execute_command("REPLICAOF", "NO", "ONE")
+    replica.promote()
     return replica.client
 
 
