@@ -11,7 +11,6 @@ A sqlite file (`var/keys/keys.sqlite`, see `sqlite_keys`) serves one machine; an
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -20,14 +19,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from app.errors import StartupError
+from app.errors import StartupError, StoreUnavailable
 from app.store.codec import KEY_BYTES, Cipher
 from app.store.ledger import Ledger
+from app.store.wrapping import LEDGER_OWNER, Lineage, Wrapping, WrongMaster
 
-_CHECK_OWNER = "#check"  # a key that every master key must be able to unwrap
+CHECK_OWNER = "#check"  # a key that every master key must be able to unwrap
 _CACHE_SECONDS = 30.0
 _CACHE_SIZE = 20_000
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -59,6 +56,9 @@ class KeyStore(Protocol):
 
     def put(self, row: KeyRow, now: float) -> None:
         """Keep this key in the place of any other of its owner, as if used when it was."""
+
+    def scrub(self) -> None:
+        """Let what was removed or replaced leave the files too, as far as the store can."""
 
     def record_erasures(self, names: Mapping[str, float]) -> None:
         """Note erasures by their names in the ledger, once their keys are gone."""
@@ -92,15 +92,21 @@ class KeyRing:
     ) -> None:
         self.store = store
         self.ledger = ledger
-        self._master = AESGCM(master)
+        self._wrapping = Wrapping(master)
         self._clock = clock
         self._cache: OrderedDict[str, tuple[float, Cipher]] = OrderedDict()
         self._check_master()
+        self._follow(self.store.get(LEDGER_OWNER, 0.0))
         self.replay()
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits that tell the master key from another."""
+        return self._wrapping.fingerprint
 
     def create(self, owner: str) -> Cipher:
         """The owner's cipher; its key is made where there is none."""
-        fresh = self._wrap(owner, secrets.token_bytes(KEY_BYTES))
+        fresh = self._wrapping.wrap(owner, secrets.token_bytes(KEY_BYTES))
         return self._remember(owner, self.store.add(owner, fresh, self._clock()))
 
     def cipher(self, owner: str) -> Cipher | None:
@@ -121,7 +127,7 @@ class KeyRing:
         for which they are kept.
         """
         wrapped = self.store.get(owner, 0.0)
-        return None if wrapped is None else Cipher(self._unwrap(owner, wrapped))
+        return None if wrapped is None else self._opened(owner, wrapped)
 
     def create_once(self, owner: str) -> Cipher:
         """The owner's cipher, made at the first question; for owners who are no people."""
@@ -177,43 +183,66 @@ class KeyRing:
         Raises:
             StartupError: they were wrapped by another master key; none is taken.
         """
-        lines, rows = self.erased(), list(rows)
+        rows = list(rows)
+        self.require_ours(rows)
+        self._follow(next((row.wrapped for row in rows if row.owner == LEDGER_OWNER), None))
+        lines = self.erased()
         wanted = [row for row in rows if self.ledger.name(row.owner) not in lines]
-        try:
-            for row in wanted:
-                self._unwrap(row.owner, row.wrapped)
-        except InvalidTag:
-            raise StartupError(
-                "KINDRED_MASTER_KEY (or var/master_key) is not the key that wrapped these keys"
-            ) from None
         for row in wanted:
             self.store.put(row, self._clock())
         self._cache.clear()
         return len(rows) - len(wanted)
 
+    def require_ours(self, rows: Iterable[KeyRow]) -> None:
+        """Refuse keys that another master key wrapped (StartupError)."""
+        try:
+            for row in rows:
+                self._wrapping.unwrap(row.owner, row.wrapped)
+        except WrongMaster:
+            raise StartupError(
+                "KINDRED_MASTER_KEY (or var/master_key) is not the key that wrapped these keys"
+            ) from None
+
+    def knows(self, fingerprint: str, rows: Iterable[KeyRow] = ()) -> bool:
+        """Whether this master key, or one that it replaced, has this fingerprint.
+
+        Args:
+            rows: keys about to be restored, which may tell of masters that this store forgot.
+        """
+        told = [row.wrapped for row in rows if row.owner == LEDGER_OWNER]
+        told += [wrapped for wrapped in [self.store.get(LEDGER_OWNER, 0.0)] if wrapped]
+        known = {self.fingerprint}
+        for wrapped in told:
+            known.update(Lineage.opened(self._wrapping, wrapped).former)
+        return fingerprint in known
+
+    def _follow(self, lineage: bytes | None) -> None:
+        """Name the erased as ever: where the master was replaced, its first one named them."""
+        if lineage is not None:
+            self.ledger.rekey(Lineage.opened(self._wrapping, lineage).ledger_key)
+
     def _remember(self, owner: str, wrapped: bytes) -> Cipher:
-        cipher = Cipher(self._unwrap(owner, wrapped))
+        cipher = self._opened(owner, wrapped)
         self._cache[owner] = (time.monotonic() + _CACHE_SECONDS, cipher)
         self._cache.move_to_end(owner)
         while len(self._cache) > _CACHE_SIZE:
             self._cache.popitem(last=False)
         return cipher
 
-    def _wrap(self, owner: str, key: bytes) -> bytes:
-        nonce = os.urandom(12)
-        return nonce + self._master.encrypt(nonce, key, owner.encode())
-
-    def _unwrap(self, owner: str, wrapped: bytes) -> bytes:
-        return self._master.decrypt(wrapped[:12], wrapped[12:], owner.encode())
+    def _opened(self, owner: str, wrapped: bytes) -> Cipher:
+        try:
+            return Cipher(self._wrapping.unwrap(owner, wrapped))
+        except WrongMaster:  # replaced while this process ran, or the row was altered
+            raise StoreUnavailable("A key does not open under this master key") from None
 
     def _check_master(self) -> None:
-        wrapped = self.store.get(_CHECK_OWNER, self._clock())
+        wrapped = self.store.get(CHECK_OWNER, self._clock())
         try:
             if wrapped is None:
-                self.create(_CHECK_OWNER)
+                self.create(CHECK_OWNER)
             else:
-                self._unwrap(_CHECK_OWNER, wrapped)
-        except InvalidTag:
+                self._wrapping.unwrap(CHECK_OWNER, wrapped)
+        except WrongMaster:
             raise StartupError(
                 "KINDRED_MASTER_KEY (or var/master_key) is not the key that this key store was "
                 "made with; put the right one back"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from app.errors import StartupError, StoreUnavailable
+from app.store.wrapping import ledger_key
 
 LEDGER_SECONDS = 400 * 86_400.0  # longer than any token lives, and than any backup may be kept
 _LINE = re.compile(rb"([0-9a-f]{32}) (\d+(?:\.\d+)?)")
@@ -47,7 +48,7 @@ class Ledger:
 
     def __init__(self, path: Path, master: bytes, offload: Offload = inline) -> None:
         self.path = path
-        self._key = hmac.digest(master, b"kindred erasure ledger 1", "sha256")
+        self._key = ledger_key(master)
         self._offload = offload
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,6 +56,10 @@ class Ledger:
             _sync(path.parent)
         except OSError as error:
             raise StartupError(f"the erasure ledger {path} cannot be used: {error}") from None
+
+    def rekey(self, key: bytes) -> None:
+        """Name people as under the master key with which this ledger was begun (see `rotation`)."""
+        self._key = key
 
     def name(self, owner: str) -> str:
         """What stands for an owner in the ledger: 32 hex digits, the same each time."""

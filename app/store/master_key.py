@@ -19,16 +19,61 @@ def load_master_key(setting: str, path: Path) -> bytes:
     makes it and all read the same.
 
     Raises:
-        StartupError: the setting or the file is not a key, or the file cannot be made.
+        StartupError: the setting or the file is not a key, the file cannot be made, or the key is
+            being replaced (see `rotation`).
     """
-    if setting:
-        return _parse(setting, "KINDRED_MASTER_KEY")
+    if following_of(path).exists():
+        raise StartupError(
+            f"the master key is being replaced, or was and did not come to its end "
+            f"({following_of(path)} is there): run scripts/keys rotate-master again"
+        )
+    return present(setting, path)
+
+
+def present(setting: str, path: Path) -> bytes:
+    """As `load_master_key`, though another one may be taking its place."""
+    return _parse(setting, "KINDRED_MASTER_KEY") if setting else _read_or_make(path)
+
+
+def following_of(path: Path) -> Path:
+    """Where the next master key lies while it takes the place of the one in `path`."""
+    return path.with_name(f"{path.name}.next")
+
+
+def begin(path: Path) -> bytes:
+    """The next master key, on the disk; the same one where it was begun before (StartupError)."""
+    following = _read_or_make(following_of(path))
+    _sync(path.parent)
+    return following
+
+
+def finish(path: Path, *, given: bool) -> Path:
+    """The next master key is the one from now on; where it lies.
+
+    Args:
+        given: the present one comes from KINDRED_MASTER_KEY, which only its owner can change.
+    """
+    place = path.with_name(f"{path.name}.new") if given else path
+    following_of(path).replace(place)
+    _sync(path.parent)
+    return place
+
+
+def _read_or_make(path: Path) -> bytes:
     try:
         if not path.exists():
             _make(path)
         return _parse(path.read_text("ascii"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise StartupError(f"{path} cannot be used as the master key: {error}") from None
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _make(path: Path) -> None:

@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
+from redis.exceptions import ResponseError
+
 from app.store.keystore import KeyRow
 from app.store.ledger import LEDGER_SECONDS
 from app.store.link.client import RedisClient
+from app.telemetry import get_logger
 
 _ERASURES = "#erasures"
 
@@ -43,6 +46,19 @@ class RedisKeyStore:
         """See KeyStore."""
         with self._client.guard() as redis:
             redis.delete(self._PREFIX + owner)
+        self.scrub()
+
+    def scrub(self) -> None:
+        """See KeyStore. The append-only file still says what the key was: Redis writes it anew.
+
+        Where it does so already, or may not be asked, the next erasure or `scripts/retention` asks
+        again.
+        """
+        with self._client.guard() as redis:
+            try:
+                redis.bgrewriteaof()
+            except ResponseError:
+                get_logger("store").warning("keys_not_scrubbed")
 
     def rows(self) -> Iterator[KeyRow]:
         """See KeyStore."""

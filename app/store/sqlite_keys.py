@@ -79,9 +79,13 @@ class SqliteKeyStore:
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM keys WHERE owner = ?", (owner,))
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
         self._run(work)
+        self.scrub()
+
+    def scrub(self) -> None:
+        """See KeyStore. Rows are overwritten as they go; this empties the write-ahead log."""
+        self._run(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     def rows(self) -> Iterator[KeyRow]:
         """See KeyStore."""

@@ -18,6 +18,7 @@ from app.store.export import Export
 from app.store.flags import Flags
 from app.store.idempotency import Idempotency
 from app.store.impressions import Impressions
+from app.store.in_service import InService
 from app.store.keystore import KeyRing, KeyStore
 from app.store.ledger import LEDGER_SECONDS, Ledger, Offload, inline
 from app.store.link.brief import ConnectionPool, brief_pool
@@ -48,6 +49,7 @@ class Store:
         self._pools: list[ConnectionPool] = []
         self._offload = offload
         self._drainer: Drainer | None = None
+        self._in_service: InService | None = None
         self.people = People(core)
         self.subjects = Subjects(core, self.people)
         self.api_keys = ApiKeys(core)
@@ -127,9 +129,11 @@ class Store:
         tells Redis of one promise.
 
         Raises:
-            StartupError: the folder of the spool cannot be used.
+            StartupError: the folder of the spool cannot be used, or somebody has `var` to
+                themselves.
         """
         core = self._core
+        self._in_service = InService(core.settings.var_dir)
         bounds = Bounds(core.settings.spool_entries, core.settings.spool_mb * 1024 * 1024)
         folder = core.settings.var_dir / "spool"
         spool = Spool(folder, core.metrics, core.clock, self._offload, bounds)
@@ -148,6 +152,8 @@ class Store:
         if self.promises.spool is not None:
             self.promises.spool.close()
             self.promises.spool = None
+        if self._in_service is not None:
+            self._in_service.end()
         self.tallies.close()
         for pool in self._pools:
             pool.disconnect()
@@ -180,18 +186,8 @@ def open_ring(
     """
     master = load_master_key(settings.master_key, settings.var_dir / "master_key")
     ledger = Ledger(settings.var_dir / "keys" / "erasures", master, offload or inline)
-    keep = person_ttl(settings) + _SPARE_SECONDS
-    timeout = settings.redis_timeout_ms / 1000
-    backend: KeyStore
-    if settings.keystore_url:
-        client = RedisClient(settings.keystore_url, timeout, metrics, name="keys")
-        backend = RedisKeyStore(client, keep)
-    else:
-        path = settings.var_dir / "keys" / "keys.sqlite"
-        backend = SqliteKeyStore(path, keep, timeout, offload or inline)
+    backend = open_key_store(settings, metrics, offload)
     try:
-        if settings.keystore_url:
-            client.check("KINDRED_KEYSTORE_URL", settings.redis_trusted)
         return KeyRing(backend, ledger, master, clock)
     except StoreUnavailable as error:
         backend.close()
@@ -199,3 +195,21 @@ def open_ring(
     except StartupError:
         backend.close()
         raise
+
+
+def open_key_store(
+    settings: Settings, metrics: Metrics, offload: Offload | None = None
+) -> KeyStore:
+    """Where the settings say that people's keys are (StartupError: it cannot be used)."""
+    keep = person_ttl(settings) + _SPARE_SECONDS
+    timeout = settings.redis_timeout_ms / 1000
+    if not settings.keystore_url:
+        path = settings.var_dir / "keys" / "keys.sqlite"
+        return SqliteKeyStore(path, keep, timeout, offload or inline)
+    client = RedisClient(settings.keystore_url, timeout, metrics, name="keys")
+    try:
+        client.check("KINDRED_KEYSTORE_URL", settings.redis_trusted)
+    except StartupError:
+        client.close()
+        raise
+    return RedisKeyStore(client, keep)

@@ -48,7 +48,7 @@ def _data(store: Store, out: Path, now: float) -> tuple[Path, Manifest]:
         manifest = Manifest(
             DATA,
             _when(now),
-            fingerprint(store.ring),
+            store.ring.fingerprint,
             store.dump.server,
             dict(sorted(counts.items())),
         )
@@ -61,15 +61,10 @@ def _keys(ring: KeyRing, out: Path, now: float) -> tuple[Path, Manifest]:
     with files.new_folder(out, KEYS, now) as folder:
         count = records.write_keys(folder / records.KEYS_FILE, ring.store.rows())
         records.write_ledger(folder / records.LEDGER_FILE, ring.erased())
-        manifest = Manifest(KEYS, _when(now), fingerprint(ring), counts={"keys": count})
+        manifest = Manifest(KEYS, _when(now), ring.fingerprint, counts={"keys": count})
         manifest = files.seal(folder, manifest)
         place = files.folder_of(folder)
     return place, manifest
-
-
-def fingerprint(ring: KeyRing) -> str:
-    """32 hex digits that tell one master key from another."""
-    return ring.ledger.name("#fingerprint of the master key")
 
 
 def _told(place: Path, manifest: Manifest) -> str:

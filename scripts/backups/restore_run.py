@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
-from app.settings import load_settings
+from app.settings import Settings, load_settings
+from app.store.in_service import out_of_service
 from app.store.keystore import KeyRow
 from app.store.ledger import Ledger
 from app.store.store import Store
 from app.telemetry import Metrics
 from scripts.backups import files, records
-from scripts.backups.backup_run import PATIENCE_MS, fingerprint
+from scripts.backups.backup_run import PATIENCE_MS
 from scripts.backups.files import DATA, KEYS, BackupError, Manifest
 
 
@@ -30,10 +32,21 @@ def run(options: argparse.Namespace) -> int:
     keys = files.verify(options.keys, KEYS) if options.keys is not None else None
     rows = records.read_keys(options.keys / records.KEYS_FILE) if keys else []
     settings = load_settings().model_copy(update={"redis_timeout_ms": PATIENCE_MS})
+    alone = nullcontext() if options.dry_run else out_of_service(settings.var_dir)
+    with alone:
+        return _restore(options, settings, data, keys, rows)
+
+
+def _restore(
+    options: argparse.Namespace,
+    settings: Settings,
+    data: Manifest,
+    keys: Manifest | None,
+    rows: list[KeyRow],
+) -> int:
     store = Store.open(settings, Metrics(), restoring=True)
     try:
-        for manifest in filter(None, (data, keys)):
-            _require_master(manifest, store)
+        _require_master(store, data, keys, rows)
         _require_room(options, store, bool(keys))
         if options.dry_run:
             print("whole, and made under this master key; nothing was put back")
@@ -48,12 +61,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _require_master(manifest: Manifest, store: Store) -> None:
-    if manifest.master != fingerprint(store.ring):
-        raise BackupError(
-            f"the {manifest.kind} of {manifest.made} were sealed under another master key; put "
-            "that one back first (KINDRED_MASTER_KEY, or var/master_key)"
-        )
+def _require_master(
+    store: Store, data: Manifest, keys: Manifest | None, rows: list[KeyRow]
+) -> None:
+    """Keys open under this master alone; data also where a former one had wrapped their keys."""
+    if keys is not None:
+        if keys.master != store.ring.fingerprint:
+            raise _other_master(keys)
+        store.ring.require_ours(rows)
+    if not store.ring.knows(data.master, rows):
+        raise _other_master(data)
+
+
+def _other_master(manifest: Manifest) -> BackupError:
+    return BackupError(
+        f"the {manifest.kind} of {manifest.made} were sealed under another master key; put "
+        "that one back first (KINDRED_MASTER_KEY, or var/master_key)"
+    )
 
 
 def _require_room(options: argparse.Namespace, store: Store, with_keys: bool) -> None:

@@ -34,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
     store = Store.open(settings.model_copy(update={"redis_timeout_ms": PATIENCE_MS}), Metrics())
     try:
         _redis(store, options.apply)
+        if options.apply:
+            store.ring.store.scrub()  # keys that went meanwhile
         folder: Path = options.dataset or settings.var_dir / "dataset"
         if (folder / manifests.NAME).exists():
             _dataset(store, folder, settings, options.apply)

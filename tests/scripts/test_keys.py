@@ -10,6 +10,7 @@ from pathlib import Path
 from app.settings import Settings
 from app.store.access.api_keys import Scope, split
 from app.store.store import Store
+from app.telemetry import Metrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,3 +65,19 @@ def test_what_cannot_be_done_is_one_line(settings: Settings, store: Store) -> No
         assert answer.stderr.startswith("scripts/keys: There is no key")
         assert len(answer.stderr.splitlines()) == 1
     assert keys(settings, "create", "x", "--scope", "everything").returncode == 2
+
+
+def test_the_master_key_is_replaced_by_command(settings: Settings, store: Store) -> None:
+    person = store.people.create()
+    path = settings.var_dir / "master_key"
+    old = path.read_text()
+    store.close()
+    done = keys(settings, "rotate-master")
+    assert done.returncode == 0, done.stderr
+    assert f"the new master key, which is in {path}" in done.stdout
+    assert path.read_text() != old
+    for secret in (old, path.read_text()):
+        assert secret.strip() not in done.stdout + done.stderr
+    again = Store.open(settings, Metrics())
+    assert again.ring.peek(person.user_id) is not None
+    again.close()

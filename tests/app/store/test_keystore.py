@@ -17,6 +17,7 @@ from app.store.ledger import LEDGER_SECONDS, Ledger
 from app.store.link.client import RedisClient
 from app.store.master_key import load_master_key
 from app.store.redis_keys import RedisKeyStore
+from app.store.rotation import rewrap
 from app.store.sqlite_keys import SqliteKeyStore
 
 MASTER = bytes(32)
@@ -265,3 +266,26 @@ def test_a_master_key_file_that_is_none_is_named(tmp_path: Path) -> None:
         load_master_key("", tmp_path / "broken")
     with pytest.raises(StartupError, match="cannot be used as the master key"):
         load_master_key("", tmp_path / "broken" / "below")
+
+
+def test_keys_are_wrapped_anew_and_kept_as_long(backend: Any, tmp_path: Path) -> None:
+    following = b"\1" * 32
+    path = tmp_path / "ledger" / "erasures"
+    before = KeyRing(backend, Ledger(path, MASTER), MASTER)
+    digest = before.create("u1").digest("x")
+    before.create("u2")
+    name = before.erase("u2")
+    used = {row.owner: row.used_at for row in backend.rows()}
+    assert rewrap(backend, MASTER, following, time.time()) == 2  # and the store's own
+    assert rewrap(backend, MASTER, following, time.time()) == 0
+    after = KeyRing(backend, Ledger(path, following), following)
+    cipher = after.cipher("u1")
+    assert cipher is not None
+    assert cipher.digest("x") == digest
+    assert after.ledger.name("u2") == name
+    kept = {row.owner: row.used_at for row in backend.rows()}
+    assert kept["u1"] == pytest.approx(used["u1"], abs=2)
+    assert after.knows(before.fingerprint)
+    assert not after.knows(before.fingerprint[::-1])
+    with pytest.raises(StartupError, match="not this key store's"):
+        rewrap(backend, MASTER, b"\2" * 32, time.time())

@@ -15,6 +15,8 @@ from app.errors import StartupError, Unauthenticated
 from app.settings import Settings
 from app.store import keys
 from app.store.dump import Dumped
+from app.store.in_service import InService
+from app.store.rotation import rotate_master
 from app.store.store import Store
 from scripts.backups import files
 from tests.scripts.backups.conftest import Run, command
@@ -241,6 +243,49 @@ def test_another_master_key_is_named(
     assert run("restore", data, "--keys", wrapped) == 1
     assert "another master key" in capsys.readouterr().err
     assert not list(empty_redis.scan_iter("kindred:{p*"))
+
+
+def test_data_of_before_the_master_key_was_replaced_comes_back(
+    two: Any,
+    shop: Store,
+    copy: Any,
+    run: Run,
+    settings: Settings,
+    empty_redis: redis.Redis,
+    open_store: Callable[[], Store],
+    capsys: Any,
+) -> None:
+    gone, stays = two
+    data, wrapped = copy()
+    shop.people.erase(gone.user_id)
+    shop.close()
+    rotate_master(settings)
+    assert run("restore", data, "--keys", wrapped, "--replace") == 1
+    assert "the keys of" in (told := capsys.readouterr().err)
+    assert "another master key" in told
+    _, wrapped = copy()
+    empty_redis.flushall()
+    for path in (settings.var_dir / "keys").iterdir():
+        path.unlink()  # the ledger too: the copies know it
+    assert run("restore", data, "--keys", wrapped) == 0
+    store = open_store()
+    assert texts(store, stays) == ["a secret of mine", "I hear you"]
+    assert not store.people.lives(gone.user_id)
+    assert store.ring.peek(gone.user_id) is None
+
+
+def test_nothing_is_put_back_under_a_running_service(
+    two: Any, copy: Any, run: Run, settings: Settings, empty_redis: redis.Redis, capsys: Any
+) -> None:
+    data, _ = copy()
+    before = everything(empty_redis)
+    serving = InService(settings.var_dir)
+    assert run("restore", data, "--replace") == 1
+    assert "a service runs" in capsys.readouterr().err
+    assert everything(empty_redis) == before
+    assert run("restore", data, "--replace", "--dry-run") == 0
+    serving.end()
+    assert run("restore", data, "--replace") == 0
 
 
 def test_what_has_expired_since_is_not_put_back(
