@@ -133,7 +133,9 @@ def test_row_26_chunked_bodies(service: Service, size: int) -> None:
         raw.head(token, "Transfer-Encoding: chunked")
         with suppress(ConnectionError):  # it was refused before it was all sent
             raw.send(f"{len(body):x}{CRLF}", body, CRLF, f"0{CRLF}{CRLF}")
-        assert raw.status() in (0, 411, 413)  # 0: the reset overtook the answer
+        status = raw.status()
+    # A large body is still being sent when it is refused: then the reset may overtake the answer.
+    assert status in ((411, 413) if size == 16 else (0, 411, 413))
     assert service.call("GET", "/v1/conversations", token).json["items"] == []
 
 

@@ -105,7 +105,7 @@ def stored(client: redis.Redis) -> Iterator[bytes]:
 
 @pytest.mark.faults(31)
 def test_row_31_a_canary_is_nowhere(start_service: StartService) -> None:
-    service = start_service(faulty=True)
+    service = start_service(faulty=True, log_level="debug")  # the most that it can be made to say
     token = service.guest()
     reply_id = chat_everywhere(service, token)
     errors = [
