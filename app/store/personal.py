@@ -150,6 +150,13 @@ class Personal:
         flat = [part for item in found.items() for part in item]
         return profile.open_tastes(self._core, cipher, user_id, flat)
 
+    def recent_lines(self, user_id: str) -> list[str]:
+        """Kindred's own last lines to the person, the latest first."""
+        cipher = self._core.cipher(user_id)
+        with self._core.client.guard() as connection:
+            lines = cast("list[bytes]", connection.lrange(PersonKeys(user_id).recent, 0, -1))
+        return profile.open_lines(self._core, cipher, user_id, lines)
+
     def events(self, user_id: str) -> Iterator[Entry]:
         """The person's entries in the stream of events, the oldest first."""
         for entry_id, fields in entries_of(self._core, user_id, PersonKeys(user_id).events):

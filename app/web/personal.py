@@ -95,6 +95,7 @@ class _Rights:
             f'"person":{person.model_dump_json()}',
             f'"retention_days":{json.dumps(kept_days(self._edge.services.settings))}',
             f'"models":[{",".join(model.model_dump_json() for model in models)}]',
+            f'"recent_lines":{json.dumps(personal.recent_lines(user_id))}',
         ]
 
     def _document(self, user_id: str, head: list[str]) -> Iterator[str]:

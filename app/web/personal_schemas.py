@@ -207,6 +207,7 @@ class ExportOut(BaseModel):
             "stored_answers": 2,
         },
         retention_days={"conversations": 90.0},
+        recent_lines=["Your pear tree sounds lovely."],
         memories=[],
         conversations=[],
         replies=[],
@@ -219,6 +220,9 @@ class ExportOut(BaseModel):
     made_at: Timestamp
     person: PersonOut
     retention_days: dict[str, float] = Field(description="How long each kind of data is kept.")
+    recent_lines: list[str] = Field(
+        description="Kindred's last lines to you, the latest first, kept so that it repeats none."
+    )
     memories: list[MemoryOut]
     conversations: list[ExportedConversation]
     replies: list[ExportedReply]

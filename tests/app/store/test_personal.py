@@ -52,6 +52,7 @@ def test_everything_said_shown_and_felt_is_there(
     assert shown.value.reply.reply_id == reply.reply_id
     assert (shown.value.reaction, shown.value.comment) == (ReactionKind.LOVE, "nice")
     assert personal.tastes(user) == [taste]
+    assert personal.recent_lines(user) == ["hello"]
     events = list(personal.events(user))
     assert [event.fields["type"] for event in events] == ["impression", "made", "feeling"]
     assert all("user" not in event.fields for event in events)

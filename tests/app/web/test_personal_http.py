@@ -44,6 +44,7 @@ def test_everything_comes_as_one_document(person: Person, kindred: Edge, store: 
     assert replies[second["reply_id"]].comment == "how kind"
     assert replies[second["reply_id"]].models
     assert document.tastes
+    assert document.recent_lines == [second["text"], first["text"]]
     kinds = {event.fields["type"] for event in document.events}
     assert {"impression", "made", "feeling"} <= kinds
     assert "somebody else" not in answer.text
@@ -54,8 +55,8 @@ def test_everything_comes_as_one_document(person: Person, kindred: Edge, store: 
 def test_a_new_person_gets_an_empty_document(edge: Edge) -> None:
     document = Person(edge)("GET", "/v1/me/export").json
     assert document is not None
-    lists = ("memories", "conversations", "replies", "tastes", "events", "models")
-    assert [document[name] for name in lists] == [[]] * 6
+    lists = ("recent_lines", "memories", "conversations", "replies", "tastes", "events", "models")
+    assert [document[name] for name in lists] == [[]] * 7
 
 
 def test_it_may_be_asked_for_a_few_times_a_minute(make: Any, script: Any) -> None:
