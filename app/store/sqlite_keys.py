@@ -79,13 +79,13 @@ class SqliteKeyStore:
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM keys WHERE owner = ?", (owner,))
+            _empty_log(db)
 
         self._run(work)
-        self.scrub()
 
     def scrub(self) -> None:
         """See KeyStore. Rows are overwritten as they go; this empties the write-ahead log."""
-        self._run(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        self._run(_empty_log)
 
     def rows(self) -> Iterator[KeyRow]:
         """See KeyStore."""
@@ -142,7 +142,7 @@ class SqliteKeyStore:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("DELETE FROM erasures WHERE owner = ?", wanted)
             db.execute("COMMIT")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            _empty_log(db)
 
         if wanted:
             self._run(work)
@@ -214,6 +214,10 @@ class SqliteKeyStore:
                 self._idle.pop().close()
             except IndexError:  # another thread was first
                 return
+
+
+def _empty_log(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _make_tables(db: sqlite3.Connection) -> None:
