@@ -55,8 +55,13 @@ class Kindred:
             _plant_flags(self.store)
             self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
             self._toxicity = ToxicityReader.open(settings.artifacts_dir)
-            self.input_screen = _input_screen(settings, self.metrics)
+            learned = SafetyReader.open(settings.artifacts_dir)
             self.engine = open_engine(settings, self.metrics)
+            self.input_screen = InputScreen(
+                None if learned is None else learned.margins,
+                self.metrics.failures.labels("input_screen").inc,
+                self.engine.sentences,
+            )
         except BaseException:
             self.store.close()
             raise
@@ -89,13 +94,6 @@ class Kindred:
             self.engine.close()
             self.store.close()
             self._disk.kill()
-
-
-def _input_screen(settings: Settings, metrics: Metrics) -> InputScreen:
-    """The rules, and the learned reader where it ships."""
-    learned = SafetyReader.open(settings.artifacts_dir)
-    failed = metrics.failures.labels("input_screen").inc
-    return InputScreen(None if learned is None else learned.found, failed)
 
 
 def _plant_flags(store: Store) -> None:

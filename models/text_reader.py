@@ -107,7 +107,9 @@ class TextReader:
 
     def found(self, text: str, words: str | None = None) -> Mapping[str, float]:
         """The heads above their thresholds, and by how much (in logits)."""
+        return {name: by for name, by in self.margins(text, words).items() if by > 0.0}
+
+    def margins(self, text: str, words: str | None = None) -> Mapping[str, float]:
+        """By head how far it is above its threshold, in logits; below it where negative."""
         above = self.logits(text, words) - self._thresholds
-        return {
-            head.name: float(by) for head, by in zip(self.heads, above, strict=True) if by > 0.0
-        }
+        return {head.name: float(by) for head, by in zip(self.heads, above, strict=True)}

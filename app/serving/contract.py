@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.serving.health import Health
 from app.serving.load import Plan
 from app.serving.pending import Pending
+from app.serving.sentences import Sentences
 from app.serving.versions import Held
 from models.generator import Generation
 from models.reranker import RerankResult
@@ -26,6 +27,10 @@ class AnyEngine(Protocol):
     @property
     def versions(self) -> Mapping[str, str]:
         """The version of each part that is everybody's, for slates and explanations."""
+
+    @property
+    def sentences(self) -> Sentences | None:
+        """The input screen's sentence reader, None where there is none."""
 
     def holding(self, wanted: Mapping[str, str]) -> AbstractContextManager[Held]:
         """Hold, for a block, the versions that answer one request: the wanted ones by kind."""

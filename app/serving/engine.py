@@ -3,7 +3,7 @@
     embed ──► encoder's batcher          plan, admission ──► load controller
     retrieve ► FAISS, on the hub         health ──► canaries and the hub monitor
     generate ► generator's batcher
-    score ──► reranker's batcher
+    score ──► reranker's batcher          sentences ► the input screen's own batcher
 
 The models run on one native thread each. Of the reranker and the generator several versions may be
 loaded (`versions.py`, `swap.py`); whoever names none gets everybody's.
@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from app.errors import KindredError, Overloaded, StartupError
-from app.serving.batcher import BatchReport
+from app.serving.batcher import Backlog, BatchReport
 from app.serving.control import ENCODER, GENERATOR, RERANKER, LoadController, limits_of
 from app.serving.gain import load_gain
 from app.serving.hang_watch import HangWatch
@@ -30,6 +30,8 @@ from app.serving.peers import cores_share, peers_of
 from app.serving.pending import Pending
 from app.serving.probes import Probes
 from app.serving.questions import Questions
+from app.serving.sentences import NAME as SCREEN
+from app.serving.sentences import Sentences
 from app.serving.swap import Named, StandIns, Swap
 from app.serving.versions import Fleet, Held, Versions
 from app.settings import Settings
@@ -94,6 +96,7 @@ class Engine(Questions):
             generates=models.generator is not None,
         )
         self._control.watch(self._lanes.backlogs())
+        self._sentences = None if models.sentences is None else Sentences(models.sentences, metrics)
         self._probes = Probes(
             models.encoder, self._rerankers, self._generators, self._lanes, settings
         )
@@ -146,6 +149,11 @@ class Engine(Questions):
         self._swap.settle()
         self._swap.start()
 
+    @property
+    def sentences(self) -> Sentences | None:
+        """The input screen's sentence reader; no limit and no other model stands before it."""
+        return self._sentences
+
     def plan(self) -> Plan:
         """How many candidates a request that arrives now may have generated, and how long."""
         return self._control.plan()
@@ -168,7 +176,7 @@ class Engine(Questions):
             "in_flight": self._control.in_flight,
             "trim": round(self._control.trim, 2),
             "hub_gap_p99_ms": round(1000 * self._monitor.p99(), 2),
-            "queued": {name: of().items for name, of in self._lanes.backlogs().items()},
+            "queued": {name: of().items for name, of in self._backlogs().items()},
             "versions": {kind: list(of.loaded) for kind, of in self._fleet.kinds.items()},
         }
         if self._swap is not None and self._swap.loading is not None:
@@ -198,9 +206,7 @@ class Engine(Questions):
             raise StartupError(f"a model fails on its first batch: {cause}") from error
         self._control.settle()
         self._state = SERVING
-        self._watch = HangWatch(
-            self._lanes.backlogs(), self._settings.hang_seconds, self._found_hung
-        )
+        self._watch = HangWatch(self._backlogs(), self._settings.hang_seconds, self._found_hung)
 
     def drain(self) -> None:
         """Not ready from now on; who comes all the same is answered. Safe in a signal handler."""
@@ -224,10 +230,17 @@ class Engine(Questions):
         if self._swap is not None:
             self._swap.close()
         self._lanes.close()
+        if self._sentences is not None:
+            self._sentences.close()
         self._control.close()
         self._monitor.close()
         if self._watch is not None:
             self._watch.close()
+
+    def _backlogs(self) -> dict[str, Callable[[], Backlog]]:
+        """Of every native thread what it has before it, the input screen's among them."""
+        found = self._lanes.backlogs()
+        return found if self._sentences is None else {**found, SCREEN: self._sentences.backlog}
 
     def _load(self, kind: str, version: str) -> RerankerModel | GeneratorModel:
         installed = self._fleet.kinds[kind].installed

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from app.errors import StartupError
 from app.serving.canary import try_generator, try_reranker
 from app.serving.indexing import load_retriever
+from app.serving.sentences import load_sentences
 from app.settings import Settings
 from models.checkpoint import ModelFileError, content_version, load_manifest
 from models.contracts import EncoderModel, GeneratorModel, RerankerModel
@@ -28,9 +29,11 @@ from models.runtimes.remote import (
     RemoteGenerator,
     RemoteReranker,
 )
+from models.sentence_reader import SentenceReader
 from retrieval.retriever import Retriever
 
 _LINE_CHARS = 300
+_SCREEN_THREADS = 1
 Remote = TypeVar("Remote", RemoteEncoder, RemoteReranker, RemoteGenerator)
 
 # RuntimeError is torch's: no such device, tensors that do not fit, no memory.
@@ -39,12 +42,16 @@ _LOAD_ERRORS = (ModelFileError, SafetensorError, OSError, ValueError, LookupErro
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What an engine serves with; no generator where no candidates are wanted."""
+    """What an engine serves with; no generator where no candidates are wanted.
+
+    `sentences` is the input screen's reader; without it, rules and the linear one read alone.
+    """
 
     encoder: EncoderModel
     reranker: RerankerModel
     generator: GeneratorModel | None
     retriever: Retriever
+    sentences: SentenceReader | None = None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -83,7 +90,20 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> Models:
         progress(f"generator: {generator.runtime}")
     progress("loading the index")
     retriever = load_retriever(settings, encoder)
-    return Models(encoder, reranker, generator, retriever)
+    return Models(encoder, reranker, generator, retriever, load_screen(settings, progress))
+
+
+def load_screen(settings: Settings, progress: Callable[[str], None]) -> SentenceReader | None:
+    """The input screen's sentence reader, on the CPU with one thread: it is asked one text at once.
+
+    Raises StartupError where it is there and cannot be used.
+    """
+    reader = load_sentences(
+        settings.artifacts_dir, runtime=settings.runtime, device="cpu", threads=_SCREEN_THREADS
+    )
+    if reader is not None:
+        progress(f"input screen: {reader.runtime}")
+    return reader
 
 
 def load_version(

@@ -15,7 +15,7 @@ HEADS = frozenset({"crisis", "other", "loss", "abuse", "minor", "trick"})
 
 
 class SafetyReader:
-    """What a message speaks of, by weights: it only adds to what the rules see."""
+    """What a message speaks of, by weights of n-grams."""
 
     def __init__(self, reader: TextReader) -> None:
         names = {head.name for head in reader.heads}
@@ -44,6 +44,6 @@ class SafetyReader:
         """Of the weights."""
         return self._reader.version
 
-    def found(self, text: str, words: str) -> Mapping[str, float]:
-        """The heads above their thresholds for a message and its normalised words."""
-        return self._reader.found(text, words)
+    def margins(self, text: str, words: str) -> Mapping[str, float]:
+        """By head how far a message (and its normalised words) is above the threshold."""
+        return self._reader.margins(text, words)

@@ -96,8 +96,10 @@ def check_base(folder: Path, expected: Mapping[str, Any]) -> None:
         raise ManifestError(f"{folder}: not the base model that the reranker was trained on")
 
 
-def make_delta(net: RerankNet, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def make_delta(net: nn.Module, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The trained tensors of `net`, as small as they can be without changing its scores.
+
+    `net` holds its BERT as `bert`; `base` is that BERT's state before the training.
 
     Matrices of Bert become int8 differences to `base` with one scale a row; everything else is
     stored as it is. Tensors of Bert that equal the base are left out.
@@ -120,7 +122,7 @@ def make_delta(net: RerankNet, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.contiguous() for name, tensor in delta.items()}
 
 
-def apply_delta(net: RerankNet, delta: Mapping[str, Tensor]) -> None:
+def apply_delta(net: nn.Module, delta: Mapping[str, Tensor]) -> None:
     """Add a delta of `make_delta` to a net that holds the base; ManifestError if it cannot be."""
     state = net.state_dict()
     for key, tensor in delta.items():

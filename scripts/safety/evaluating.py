@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from app.errors import StartupError
 from app.serving.safety_reader import SafetyReader
+from app.serving.sentences import load_sentences
 from app.serving.toxicity import ToxicityReader
 from models.checkpoint import write_atomically
+from models.sentence_reader import SentenceReader
 from scripts.safety.figures import Figures, Rate, measure
-from scripts.safety.sets import BOTH, RULES, SETS, load, sides
+from scripts.safety.sets import ALL, BOTH, RULES, SETS, load, sides
 
 FIGURES_NAME = "safety.json"
 BEGIN = "<!-- figures: scripts/evaluate_safety -->"
@@ -32,6 +36,7 @@ def run(
     """
     learned = SafetyReader.open(artifacts)
     toxicity = _toxicity(artifacts)
+    sentences = _sentences(artifacts)
     told: dict[str, Sequence[Figures]] = {}
     absent: list[str] = []
     for name in only or SETS:
@@ -39,8 +44,25 @@ def run(
         if texts is None:
             absent.append(name)
             continue
-        told[name] = [measure(side, texts) for side in sides(name, learned, toxicity)]
+        told[name] = [measure(side, texts) for side in sides(name, learned, toxicity, sentences)]
     return told, absent
+
+
+class _Asked:
+    """The sentence reader, asked at once and on this thread: figures are of it, not of a lane."""
+
+    def __init__(self, reader: SentenceReader) -> None:
+        self._reader = reader
+        self.stack = reader.stack
+
+    def logits(self, texts: Sequence[str]) -> Mapping[str, float]:
+        rows = np.stack(self._reader.run(self._reader.prepare(texts)))
+        return dict(zip(self._reader.heads, rows.max(axis=0).tolist(), strict=True))
+
+
+def _sentences(artifacts: Path) -> _Asked | None:
+    reader = load_sentences(artifacts, device="cpu", threads=1)
+    return None if reader is None else _Asked(reader)
 
 
 def _toxicity(artifacts: Path) -> ToxicityReader | None:
@@ -80,7 +102,7 @@ def table(told: dict[str, Sequence[Figures]], absent: Sequence[str]) -> str:
     ]
     for name, figures in told.items():
         by = {f.side: f.kinds for f in figures}
-        everything = by.get(BOTH, by[RULES])
+        everything = by.get(ALL, by.get(BOTH, by[RULES]))
         for pair, rate in everything.items():
             lines.append(
                 f"| {name} | {pair[0]} | {pair[1]} | {rate.of} | {by[RULES][pair].share:.3f} "

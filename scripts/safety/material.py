@@ -22,6 +22,8 @@ SETS = {"crisis": "crisis", "minors": "minor", "abuse": "abuse", "tricks": "tric
 
 QUESTIONS = ("crisis", "abuse", "minor", "trick")
 HEADS = (*QUESTIONS, "other", "loss")
+FOLDS, NEVER = 2, -1
+EVERYDAY = "everyday"  # texts that are harmless whatever is asked
 _WHOM = {"other": ("other", "third"), "loss": ("loss",)}  # how the kinds of such texts begin
 _PUBLIC_WEIGHT = 0.3  # of a text that nobody judged for this
 _LENGTHS = range(8, 400)
@@ -32,7 +34,8 @@ class Material:
     """One text with the labels that are known of it; a head without one does not learn from it.
 
     `own` where it was written for this: only such texts choose thresholds, each for the head of
-    its own set (`home`).
+    its own set (`home`), everyday ones for all. `fold`: which one leaves its author out; `NEVER`
+    for none.
     """
 
     text: str
@@ -41,29 +44,55 @@ class Material:
     own: bool = True
     home: str = ""
     kind: str = ""
+    fold: int = -1  # NEVER
 
 
 def development(folder: Path) -> list[Material]:
-    """Every text that was written for this."""
-    found = []
+    """Every text that was written for this, each once.
+
+    A file has one author. `crisis.jsonl` and its like were written by the author of the rules, so
+    how rules do on them says little: no fold leaves them out. The further files of each set
+    (`crisis-a.jsonl` and so on) are left out by turns, whole authors at a time.
+    """
+    found: dict[str, Material] = {}
     for name, label in SETS.items():
-        path = folder / f"{name}.jsonl"
-        found += [_of_set(text, label) for text in read_texts(path, (label, HARMLESS))]
-    return found
+        for fold, path in ((NEVER, folder / f"{name}.jsonl"), *_further(folder, name)):
+            for text in read_texts(path, (label, HARMLESS)):
+                found.setdefault(text.text, _of_set(text, label, fold))
+    for fold, path in _further(folder, EVERYDAY):
+        for text in read_texts(path, (HARMLESS,)):
+            found.setdefault(text.text, _everyday(text, fold))
+    return list(found.values())
 
 
-def _of_set(text: LabelledText, head: str) -> Material:
+def _further(folder: Path, name: str) -> list[tuple[int, Path]]:
+    """The files of a set by further authors, and the fold that leaves each out."""
+    paths = sorted(folder.glob(f"{name}-*.jsonl"))
+    return [(number % FOLDS, path) for number, path in enumerate(paths)]
+
+
+def _everyday(text: LabelledText, fold: int) -> Material:
+    labels = dict.fromkeys(QUESTIONS, 0.0)
+    return Material(text.text, labels, home=EVERYDAY, kind=text.kind, fold=fold)
+
+
+def _of_set(text: LabelledText, head: str, fold: int) -> Material:
     """A text of one set; of the other sets' questions it says no where that is sure."""
     positive = text.label != HARMLESS
-    labels = dict.fromkeys(QUESTIONS, 0.0)
+    seen = _ruled(Reading.of(text.text))
+    labels = {name: 0.0 for name in QUESTIONS if not seen.get(name)}
     labels[head] = float(positive)
     if positive and head in ("abuse", "crisis"):
         # "Go kill yourself" is an attack and speaks of suicide; who is in danger may be a child.
         for unsure in {"abuse": ("crisis",), "crisis": ("minor",)}[head]:
-            del labels[unsure]
+            labels.pop(unsure, None)
     if head == "crisis" and positive:
         labels |= {name: float(text.kind.startswith(whom)) for name, whom in _WHOM.items()}
-    return Material(text.text, labels, home=head, kind=text.kind)
+    return Material(text.text, labels, home=head, kind=text.kind, fold=fold)
+
+
+def _ruled(reading: Reading) -> dict[str, bool]:
+    return {"crisis": reading.crisis, "abuse": reading.abusive, "minor": reading.minor}
 
 
 def public(data: Path, limit: int, seed: int) -> list[Material]:
@@ -78,8 +107,7 @@ def public(data: Path, limit: int, seed: int) -> list[Material]:
     no = dict.fromkeys(QUESTIONS, 0.0)
     found = []
     for text in chosen:
-        reading = Reading.of(text)
-        seen = {"crisis": reading.crisis, "abuse": reading.abusive, "minor": reading.minor}
+        seen = _ruled(Reading.of(text))
         labels = {name: value for name, value in no.items() if not seen.get(name)}
         found.append(Material(text, labels, _PUBLIC_WEIGHT, own=False))
     return [*found, *_contexts(data / "reactions" / "diasafety.jsonl.gz", chance, limit)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from app.dialog import screen
 from app.dialog.safety import InputScreen, Reading
-from app.dialog.safety.reader import ABUSE, CRISIS, MINOR, TRICK
+from app.dialog.safety.reader import passages
+from app.dialog.safety.verdict import ABUSE, CRISIS, MINOR, TRICK, Sentences
 from models.training.text_reader.texts import HARMLESS, LabelledText, read_texts
 
 OUTPUT_LABELS = (
@@ -38,6 +40,7 @@ _RULED: Mapping[str, Callable[[Reading], bool]] = {
 }
 _HEADS = {"crisis": CRISIS, "minors": MINOR, "abuse": ABUSE, "tricks": TRICK}
 RULES, LEARNED, BOTH = "rules", "learned", "both"
+SENTENCES, ALL = "sentences", "all"
 
 
 @dataclass(frozen=True)
@@ -58,23 +61,36 @@ def load(folder: Path, name: str) -> list[LabelledText] | None:
     return read_texts(path, (*SETS[name], HARMLESS)) if path.is_file() else None
 
 
-def sides(name: str, learned: Any | None, toxicity: Any | None) -> Sequence[Side]:
-    """Who answers for a set: the rules, the learned reader, and both together.
+def sides(
+    name: str, learned: Any | None, toxicity: Any | None, sentences: Sentences | None = None
+) -> Sequence[Side]:
+    """Who answers for a set: each side alone, both that need no model, and all together.
 
     Args:
         learned: `SafetyReader`, None where there is none.
         toxicity: `ToxicityReader`, None where there is none.
+        sentences: the sentence reader, asked without a lane.
     """
     if name == "outputs":
         return _of_outputs(toxicity)
     ruled, head = _RULED[name], _HEADS[name]
     found = [Side(RULES, lambda text: ruled(Reading.of(text)))]
-    if learned is not None:
-        alone = InputScreen(learned.found).heads
-        both = InputScreen(learned.found)
-        found.append(Side(LEARNED, lambda text: head in alone(text)))
+    margins = None if learned is None else learned.margins
+    if margins is not None:
+        alone, both = InputScreen(margins), InputScreen(margins)
+        found.append(Side(LEARNED, lambda text: alone.margins(text)[head] > 0.0))
         found.append(Side(BOTH, lambda text: ruled(both.read(text))))
+    if sentences is not None:
+        screen_of_all = InputScreen(margins, sentences=sentences)
+        limit = sentences.stack[head].get("alone", 0.0)
+        found.append(Side(SENTENCES, lambda text: _logit(sentences, text, head) > limit))
+        found.append(Side(ALL, lambda text: ruled(screen_of_all.read(text))))
     return found
+
+
+def _logit(sentences: Sentences, text: str, head: str) -> float:
+    logits = sentences.logits(passages(text))
+    return -math.inf if logits is None else logits[head]
 
 
 def _of_outputs(toxicity: Any | None) -> Sequence[Side]:

@@ -1,4 +1,4 @@
-"""Trains the learned reader of the input screen and chooses its thresholds by folds."""
+"""Trains the linear reader of the input screen and chooses its thresholds by folds."""
 
 from __future__ import annotations
 
@@ -59,8 +59,10 @@ class Judged:
     alarmed: list[Material]
 
 
-def train(material: Sequence[Material], options: Options, command: str) -> list[Judged]:
-    """Fit every head, write the folder, and return what the folds said of each head."""
+def train(
+    material: Sequence[Material], options: Options, command: str
+) -> tuple[TextReader, list[Judged]]:
+    """Fit every head and write the folder; the reader, and what the folds said of each head."""
     ngrams = Ngrams(bits=options.bits)
     rows = rows_of(ngrams, [(m.text, normalise(m.text)) for m in material])
     weights = np.zeros((ngrams.buckets, len(HEADS)), dtype=np.float32)
@@ -69,7 +71,7 @@ def train(material: Sequence[Material], options: Options, command: str) -> list[
     told: list[Judged] = []
     for place, head in enumerate(HEADS):
         known = np.array([i for i, m in enumerate(material) if head in m.labels])
-        examples = _examples(rows, material, known, head)
+        examples = examples_of(rows, material, known, head)
         beta, bias = fit(examples, options.strength)
         weights[:, place], biases[place] = beta, bias
         if head in WHOM:
@@ -81,10 +83,13 @@ def train(material: Sequence[Material], options: Options, command: str) -> list[
         told.append(judged)
     reader = TextReader(ngrams, heads, weights, biases)
     _write(reader, options, command, told)
-    return told
+    return reader, told
 
 
-def _examples(rows: Any, material: Sequence[Material], known: NDArray[Any], head: str) -> Examples:
+def examples_of(
+    rows: Any, material: Sequence[Material], known: NDArray[Any], head: str
+) -> Examples:
+    """What one head learns from: the rows of the texts of which its answer is known."""
     labels = np.array([material[i].labels[head] for i in known])
     weights = np.array([material[i].weight for i in known])
     return Examples(rows[known], labels, weights * np.where(labels > 0, _POSITIVE_WEIGHT, 1), known)

@@ -1,7 +1,9 @@
-"""The input screen: rules first, and a learned reader beside them that can only add.
+"""The input screen: rules, a linear reader and a sentence reader, each there when the next is not.
 
-The learned reader (`models/text_reader.py`, trained by `scripts/train_safety`) is handed in; where
-it is missing or fails, the rules read alone, and nothing that they saw is ever taken back.
+Rules need nothing but the words. The linear reader (`models/text_reader.py`) can only add to them.
+The sentence reader (`models/sentence_reader.py`, asked through `app.serving.sentences`) weighs what
+both said and decides; where it is missing, late or fails, the first two decide without it. All are
+handed in, and trained by `scripts/train_safety`.
 """
 
 from __future__ import annotations
@@ -11,54 +13,94 @@ from dataclasses import replace
 
 from app.dialog.safety.messages import Danger, Reading
 from app.dialog.safety.tricks import Trick
+from app.dialog.safety.verdict import ABUSE, CRISIS, MINOR, TRICK, Sentences, ruled_by, weigh
 from app.dialog.safety.words import normalise
 
-Found = Callable[[str, str], Mapping[str, float]]
-"""The heads above their thresholds, and by how much, of a text and its normalised words."""
+Margins = Callable[[str, str], Mapping[str, float]]
+"""How far heads are above their thresholds, of a text and its normalised words."""
 
-CRISIS, ABUSE, MINOR, TRICK = "crisis", "abuse", "minor", "trick"
 OTHER, LOSS = "other", "loss"  # whom a crisis is about, of those that the head above found
 
 _WINDOW = 320  # characters: a danger in one sentence is not thinned by a page around it
 _STEP = 200
 _WINDOWS_MAX = 12
+_PASSAGES_MAX = 6  # a sentence reader costs more, and is less thinned by what stands around
 
 
 class InputScreen:
-    """Reads messages; `found` is the learned reader, None where there is none."""
+    """Reads messages; `margins` is the linear reader's, None where there is none."""
 
     def __init__(
-        self, found: Found | None = None, failed: Callable[[], None] = lambda: None
+        self,
+        margins: Margins | None = None,
+        failed: Callable[[], None] = lambda: None,
+        sentences: Sentences | None = None,
     ) -> None:
-        self._found = found
+        self._margins = margins
         self._failed = failed
+        self._sentences = sentences
 
     def read(self, message: str) -> Reading:
         """What a message speaks of."""
         plain = normalise(message)
         ruled = Reading.of_words(message, plain)
-        if self._found is None:
-            return ruled
+        margins: Mapping[str, float] = {}
         try:
-            heads = self.heads(message, plain)
+            margins = self.margins(message, plain)
+            if (decided := self._decided(message, ruled, margins)) is not None:
+                return decided
         except Exception:  # noqa: BLE001  whatever a reader does, the rules have read
             self._failed()
-            return ruled
-        return joined(ruled, heads)
+        return joined(ruled, {head: above for head, above in margins.items() if above > 0.0})
 
-    def heads(self, message: str, plain: str | None = None) -> Mapping[str, float]:
-        """What the learned reader finds anywhere in the message; each head by its best window."""
+    def margins(self, message: str, plain: str | None = None) -> Mapping[str, float]:
+        """What the linear reader says of the message; each head by its best window."""
         best: dict[str, float] = {}
-        if self._found is None:
+        if self._margins is None:
             return best
-        for text, words in _windows(message, normalise(message) if plain is None else plain):
-            for head, above in self._found(text, words).items():
+        plain = normalise(message) if plain is None else plain
+        for text, words in _windows(message, plain):
+            for head, above in self._margins(text, words).items():
                 best[head] = max(above, best.get(head, above))
         return best
 
+    def _decided(
+        self, message: str, ruled: Reading, margins: Mapping[str, float]
+    ) -> Reading | None:
+        if self._sentences is None:
+            return None
+        logits = self._sentences.logits(passages(message))
+        if logits is None:  # counted where it was asked
+            return None
+        found = weigh(ruled, margins, logits, self._sentences.stack)
+        return decided(ruled, found, logits)
+
+
+def decided(ruled: Reading, found: Mapping[str, bool], whom: Mapping[str, float]) -> Reading:
+    """The reading where each question was decided; of a danger or trick the rules say which.
+
+    Args:
+        found: by question the decision.
+        whom: the logits of `OTHER` and `LOSS`, for a danger that the rules did not see.
+    """
+    danger = (ruled.danger or _whom(whom)) if found[CRISIS] else None
+    by_rules = ruled_by(ruled)
+    learned = {question for question, yes in found.items() if yes and not by_rules[question]}
+    tricks = ruled.tricks if found[TRICK] else frozenset[Trick]()
+    if TRICK in learned:
+        tricks = frozenset({Trick.ORDER})
+        learned = (learned - {TRICK}) | {f"{TRICK}-{Trick.ORDER}"}
+    return Reading(
+        danger=danger,
+        abusive=found[ABUSE] and danger is None,  # care comes before a boundary
+        minor=found[MINOR],
+        tricks=tricks,
+        learned=frozenset(learned - ({ABUSE} if danger is not None else set())),
+    )
+
 
 def joined(ruled: Reading, heads: Mapping[str, float]) -> Reading:
-    """What the rules saw, and what the learned reader saw beside it: nothing is lowered."""
+    """What the rules saw, and what the linear reader saw beside it: nothing is lowered."""
     danger, abusive = ruled.danger, ruled.abusive
     learned: set[str] = set()
     if danger is None and CRISIS in heads:
@@ -85,12 +127,31 @@ def joined(ruled: Reading, heads: Mapping[str, float]) -> Reading:
     )
 
 
+def passages(message: str) -> list[str]:
+    """What the sentence reader reads of a message: the whole, and a long one in parts as well."""
+    return [message, *_parts(message, _PASSAGES_MAX)]
+
+
+def _whom(logits: Mapping[str, float]) -> Danger:
+    """Whom a danger is about that the rules did not see."""
+    other, loss = logits.get(OTHER, -1.0), logits.get(LOSS, -1.0)
+    if max(other, loss) <= 0.0:
+        return Danger.SELF
+    return Danger.LOSS if loss > other else Danger.OTHER
+
+
 def _windows(message: str, plain: str) -> Iterator[tuple[str, str]]:
     """The message and its words; a long one also in parts that overlap."""
     yield message, plain
+    for part in _parts(message, _WINDOWS_MAX):
+        yield part, normalise(part)
+
+
+def _parts(message: str, most: int) -> Iterator[str]:
+    """Overlapping parts of a long message, about so many at most; none of a short one."""
     if len(message) <= _WINDOW:
         return
-    step = max(_STEP, len(message) // _WINDOWS_MAX)
+    step = max(_STEP, len(message) // most)
+    overlap = _WINDOW - _STEP
     for start in range(0, len(message) - _STEP // 2, step):
-        part = message[start : start + max(_WINDOW, step)]
-        yield part, normalise(part)
+        yield message[start : start + max(_WINDOW, step + overlap // 2)]

@@ -38,7 +38,7 @@ def test_what_ships_is_read_and_reads_in_the_screen(tmp_path: Path) -> None:
     reader = SafetyReader.open(tmp_path)
     assert reader is not None
     assert reader.version
-    assert InputScreen(reader.found).read("hello there").crisis
+    assert InputScreen(reader.margins).read("hello there").crisis
 
 
 def test_altered_weights_end_the_start(tmp_path: Path) -> None:

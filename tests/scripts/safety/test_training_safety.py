@@ -63,7 +63,7 @@ def test_a_reader_is_trained_and_written_whole(material: list[Material], tmp_pat
     from models.text_reader import TextReader
 
     out = tmp_path / "artifacts" / "safety"
-    told = train(material, Options(out, strength=0.05, alarms=0.0, bits=12), "a command")
+    _, told = train(material, Options(out, strength=0.05, alarms=0.0, bits=12), "a command")
     reader = TextReader.load(out)
     assert [head.name for head in reader.heads] == list(HEADS)
     for label in SETS.values():

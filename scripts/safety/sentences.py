@@ -1,0 +1,248 @@
+"""Trains the sentence reader of the input screen, and weighs it beside rules and linear reader.
+
+Two folds leave authors out, as far as a set has more than the first (`material.development`); what
+the three sides say of left-out texts alone chooses the stack. Folds and the last fit are kept in a
+run's folder, so that a run that was broken off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+
+from app.dialog.safety import Reading
+from app.dialog.safety.verdict import LIMIT, Evidence, ruled_by
+from app.dialog.safety.words import normalise
+from models.checkpoint import file_sha256, write_atomically, write_manifest
+from models.encoder import WordPiece
+from models.ngrams import Ngrams
+from models.runtimes.torch_bert import PACKAGED_BASE_ID, resolve_base
+from models.runtimes.torch_sentence import SentenceNet, new_net
+from models.sentence_reader import KIND, SentenceSettings, save_folder
+from models.text_reader import TextReader
+from models.training.sentence_reader.fit import Lesson, Recipe, score, train
+from models.training.sentence_reader.stack import fit_stack
+from models.training.text_reader.fit import fit, rows_of, threshold
+from scripts.safety.material import EVERYDAY, FOLDS, HEADS, QUESTIONS, Material
+from scripts.safety.training import OWN, PUBLIC, WHOM, examples_of
+
+Array = NDArray[np.float64]
+_NAMES = ("rules", "linear", "sentence")
+_POSITIVE = 1.3  # how much a text counts that is to be found
+_BORROWED = 0.3  # and one that was judged for another question than the head's
+_NEIGHBOURS = frozenset(
+    {"everyday", "small_talk", "small-talk", "small-talk-2", "everyday-abuse", "everyday-tricks"}
+)  # kinds of texts that change nothing where they stand beside another
+
+
+@dataclass(frozen=True)
+class SentenceOptions:
+    """What a run is asked for.
+
+    `alarms`: the share of left-out harmless texts that may alarm. `folds`: how many of `FOLDS` are
+    fitted; the texts of the others choose nothing.
+    """
+
+    out: Path
+    run: Path
+    recipe: Recipe
+    alarms: float
+    strength: float
+    public: bool
+    folds: int = FOLDS
+    base: str = "auto"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the folds say of one question on the texts of authors that were left out."""
+
+    question: str
+    weights: Mapping[str, float]
+    figures: Mapping[str, float]
+
+
+def train_sentences(
+    material: Sequence[Material],
+    linear: TextReader,
+    options: SentenceOptions,
+    command: str,
+    said: Callable[[str], None] = print,
+) -> list[Told]:
+    """Fold, weigh, fit on everything, write the folder; what the folds said of each question."""
+    study = _Study(material, options, said)
+    logits = study.left_out()
+    told = [
+        _stacked(question, material, logits[:, place], linear, options)
+        for place, question in enumerate(QUESTIONS)
+    ]
+    net = study.last()
+    stack = {one.question: one.weights for one in told}
+    settings = SentenceSettings(options.recipe.depth, HEADS, stack)
+    _write(net, settings, options, command, told)
+    return told
+
+
+def lesson_of(material: Material) -> Lesson:
+    """What a text says of each head, and how much."""
+    targets = np.zeros(len(HEADS), dtype=np.float32)
+    weights = np.zeros(len(HEADS), dtype=np.float32)
+    for place, head in enumerate(HEADS):
+        if head not in material.labels:
+            continue
+        targets[place] = material.labels[head]
+        own = material.home == EVERYDAY or material.home == ("crisis" if head in WHOM else head)
+        weights[place] = (_POSITIVE if targets[place] else 1.0) if own else _BORROWED
+    beside = material.kind in _NEIGHBOURS
+    return Lesson(material.text, normalise(material.text), targets, weights, beside)
+
+
+class _Study:
+    """The fits of a run; each is kept by what went into it."""
+
+    def __init__(
+        self, material: Sequence[Material], options: SentenceOptions, said: Callable[[str], None]
+    ) -> None:
+        self._material, self._options, self._said = material, options, said
+        folder = resolve_base(options.base)
+        self._base, self._tokens = str(folder), WordPiece(folder)
+        self._lessons = [lesson_of(m) for m in material]
+
+    def left_out(self) -> Array:
+        """Logits (n, heads) of each text by the fit of its fold; nan where none left it out."""
+        logits = np.full((len(self._material), len(HEADS)), np.nan)
+        for fold in range(self._options.folds):
+            net = self._fit(f"fold {fold}", [m.fold != fold for m in self._material])
+            out = [i for i, m in enumerate(self._material) if m.fold == fold]
+            if out:
+                texts = [self._material[i].text for i in out]
+                logits[out] = score(net, self._tokens, texts)
+        return logits
+
+    def last(self) -> SentenceNet:
+        """The fit on everything."""
+        return self._fit("everything", [True] * len(self._material))
+
+    def _fit(self, name: str, chosen: Sequence[bool]) -> SentenceNet:
+        lessons = [one for one, wanted in zip(self._lessons, chosen, strict=True) if wanted]
+        recipe = self._options.recipe
+        path = self._options.run / f"{_key(lessons, recipe)}.safetensors"
+        net = new_net(self._base, recipe.depth, len(HEADS))
+        if path.is_file():
+            net.load_state_dict(load_file(path))
+            return net.eval()
+        self._said(f"{name}: {len(lessons)} texts")
+        net = train(self._base, self._tokens, lessons, recipe, self._said)
+        write_atomically(path, save(net.state_dict()))
+        return net
+
+
+def _stacked(
+    question: str,
+    material: Sequence[Material],
+    sentence: Array,
+    linear: TextReader,
+    options: SentenceOptions,
+) -> Told:
+    """Weigh the sides of one question on its own left-out texts, everyday ones among them."""
+    home = np.array([m.home == question for m in material])
+    judged = (home | np.array([m.home == EVERYDAY for m in material])) & np.isfinite(sentence)
+    margins = _margins(question, material, linear, options)
+    places = np.flatnonzero(judged)
+    ruled = [ruled_by(Reading.of(material[i].text))[question] for i in places]
+    sides = np.stack(
+        [np.array(ruled, dtype=float), np.clip(margins[places], -LIMIT, LIMIT), sentence[places]], 1
+    )
+    labels = np.array([material[i].labels[question] > 0 for i in places])
+    hard = home[places] & ~labels
+    weights = fit_stack(sides, labels, hard, options.alarms, _NAMES)
+    all_sides = np.array(
+        [Evidence(bool(r), m, s).weighed(weights) > 0 for r, m, s in sides], dtype=bool
+    )
+    limit = threshold(sides[:, 2], hard, options.alarms)
+    weights["alone"] = limit  # for telling what it does by itself
+    found = {
+        "rules": sides[:, 0] > 0,
+        "both": (sides[:, 0] > 0) | (sides[:, 1] > 0),
+        "sentence": sides[:, 2] > limit,
+        "all": all_sides,
+    }
+    figures = {"texts": float(labels.sum()), "harmless": float(hard.sum())}
+    for name, alarm in found.items():
+        figures[f"recall_{name}"] = _share(alarm, labels)
+        figures[f"alarms_{name}"] = _share(alarm, hard)
+        figures[f"everyday_{name}"] = _share(alarm, ~home[places])
+    return Told(question, weights, figures)
+
+
+def _margins(
+    question: str, material: Sequence[Material], linear: TextReader, options: SentenceOptions
+) -> Array:
+    """What linear readers that left authors out say of their texts, above the served threshold."""
+    limit = next(head.threshold for head in linear.heads if head.name == question)
+    known = np.array([i for i, m in enumerate(material) if question in m.labels])
+    rows = _rows(linear.ngrams, material)
+    examples = examples_of(rows, material, known, question)
+    folds = np.array([material[i].fold for i in known])
+    margins = np.zeros(len(material))
+    for fold in range(options.folds):
+        out = folds == fold
+        if out.any():
+            beta, bias = fit(examples.part(~out), options.strength)
+            margins[known[out]] = examples.rows[out] @ beta + bias - limit
+    return margins
+
+
+def _rows(ngrams: Ngrams, material: Sequence[Material]) -> Any:
+    return rows_of(ngrams, [(m.text, normalise(m.text)) for m in material])
+
+
+def _share(found: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:
+    return round(float((found & of).sum() / max(int(of.sum()), 1)), 4)
+
+
+def _key(lessons: Sequence[Lesson], recipe: Recipe) -> str:
+    """Names a fit by all that goes into it."""
+    content = hashlib.sha256(repr(asdict(recipe)).encode())
+    for one in lessons:
+        content.update(one.text.encode() + one.targets.tobytes() + one.weights.tobytes())
+    return content.hexdigest()[:16]
+
+
+def _write(
+    net: SentenceNet,
+    settings: SentenceSettings,
+    options: SentenceOptions,
+    command: str,
+    told: Sequence[Told],
+) -> None:
+    """The folder as a whole or not at all."""
+    base = resolve_base(options.base)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.out.parent, prefix=".sentences-") as made:
+        folder = Path(made) / "reader"
+        save_folder(folder, net, settings, str(base))
+        write_manifest(
+            folder,
+            name="kindred-input-screen-sentences",
+            kind=KIND,
+            command=command,
+            data=(OWN, *(PUBLIC if options.public else ())),
+            metrics={
+                "recipe": asdict(options.recipe),
+                "folds": {one.question: one.figures for one in told},
+            },
+            base={"name": PACKAGED_BASE_ID, "sha256": file_sha256(base / "model.safetensors")},
+        )
+        if options.out.exists():
+            shutil.rmtree(options.out)
+        folder.rename(options.out)
