@@ -31,6 +31,7 @@ class People:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._unfinished: dict[str, str] = {}  # erased, but for their data: id → name in the ledger
 
     def create(self) -> Person:
         """A new person in some partition, with a data key of their own."""
@@ -91,7 +92,8 @@ class People:
     def erase(self, user_id: str) -> None:
         """Erase a person for good; doing it again does no harm.
 
-        The ledger comes first: where a crash interrupts the rest, the next start completes it.
+        The ledger comes first: where a crash interrupts the rest, the next start completes it, and
+        where Redis went away, `finish_erasures` does.
         Then the data key (from here on nothing can be read), the tombstone (from here on nothing
         can be written), the keys themselves and the entries in the streams, and last the note in
         the data that they have seen this erasure.
@@ -103,10 +105,24 @@ class People:
         if not ids.valid(ids.PERSON, user_id):
             raise NotFound
         self._core.refused.add(user_id, float("inf"))
-        name = self._core.ring.erase(user_id)
+        self._unfinished[user_id] = self._core.ring.erase(user_id)
+        self._erase_data(user_id)
+
+    def finish_erasures(self) -> None:
+        """Go on with those that Redis went away from; whoever asked for them has no token any more.
+
+        Raises:
+            StoreUnavailable: it is still away.
+        """
+        for user_id in list(self._unfinished):
+            self._erase_data(user_id)
+
+    def _erase_data(self, user_id: str) -> None:
+        name = self._unfinished[user_id]
         erase_data(self._core, user_id)
         with self._core.client.guard() as connection:
             connection.zadd(ERASED, {name: self._core.clock()})
+        self._unfinished.pop(user_id, None)
 
     def replay_erasures(self) -> int:
         """Erase again whom an older copy of the data brought back; how many that were.

@@ -29,13 +29,14 @@ class Profile:
 
     def forget(self, user_id: str, fact_id: str) -> None:
         """Delete one fact (NotFound: the person has no such fact)."""
-        if not self._core.client.run("forget", [PersonKeys(user_id).facts], [fact_id]):
+        if not fact_id or not self._core.client.run(
+            "forget", [PersonKeys(user_id).facts], [fact_id]
+        ):
             raise NotFound
 
     def forget_all(self, user_id: str) -> None:
         """Delete all facts of the person."""
-        with self._core.client.guard() as connection:
-            connection.delete(PersonKeys(user_id).facts)
+        self._core.client.run("forget", [PersonKeys(user_id).facts], [""])
 
 
 def fact_arguments(cipher: Cipher, user_id: str, change: FactChange) -> list[Argument]:

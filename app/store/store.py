@@ -138,7 +138,8 @@ class Store:
         folder = core.settings.var_dir / "spool"
         spool = Spool(folder, core.metrics, core.clock, self._offload, bounds)
         self.promises.spool = spool
-        self._drainer = Drainer(spool, self.promises, core.client, settle, core.metrics)
+        finish = self.people.finish_erasures
+        self._drainer = Drainer(spool, self.promises, core.client, settle, core.metrics, finish)
         self._drainer.start()
 
     def ping(self) -> None:

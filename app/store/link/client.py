@@ -38,7 +38,7 @@ _SLOW_SHARE = 0.5  # of the time that a script may take: an answer so late count
 _AWAIT_STEP_SECONDS = 0.1
 _TELLING_SECONDS = 0.1  # a wait that was cut shorter says nothing of the server
 # Scripts that write what is acknowledged as kept: where there are replicas, these have it too.
-_PROMISED = frozenset({"react", "feel", "finish"})
+_PROMISED = frozenset({"react", "feel", "finish", "alternative", "judge", "forget"})
 
 Argument = str | bytes | int | float
 
@@ -160,22 +160,28 @@ class RedisClient:
 
     def _ask_replicated(self, *command: Argument) -> Any:
         """As `_ask`, and then wait on the same connection until enough replicas have it."""
-        wanted = self._replicas.count
-        # The wait must end before the socket's own patience does.
-        milliseconds = max(
-            1, int(1000 * min(self._replicas.seconds, seconds_left(self._timeout) / 2))
-        )
-        wait: tuple[Argument, ...] = ("WAIT", wanted, milliseconds)
-        if self._fsynced_replicas:
-            wait = ("WAITAOF", 1, wanted, milliseconds)
-        answer, reached = self._pool.ask_all((command, wait))
+        answer, reached = self._pool.ask_all((command, self._wait()))
         for each in (answer, reached):
             if isinstance(each, ResponseError):
                 raise each
-        if (reached[1] if self._fsynced_replicas else reached) < wanted:
+        self._require(reached)
+        return answer
+
+    def _wait(self) -> tuple[Argument, ...]:
+        """The command that waits for the replicas, less long than the socket's own patience."""
+        wanted = self._replicas.count
+        milliseconds = max(
+            1, int(1000 * min(self._replicas.seconds, seconds_left(self._timeout) / 2))
+        )
+        if self._fsynced_replicas:
+            return ("WAITAOF", 1, wanted, milliseconds)
+        return ("WAIT", wanted, milliseconds)
+
+    def _require(self, reached: Any) -> None:
+        """Whether enough replicas have it, by what the command said (Unreplicated)."""
+        if (reached[1] if self._fsynced_replicas else reached) < self._replicas.count:
             self._count(troubles.UNREPLICATED)
             raise Unreplicated("Too few replicas have it", retry_after=1.0)
-        return answer
 
     def _count(self, kind: str) -> None:
         self._metrics.failures.labels("store").inc()
@@ -190,13 +196,19 @@ class RedisClient:
     def run_many(
         self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
     ) -> list[Any]:
-        """Run one script many times in one round trip; the answers in order."""
+        """Run one script many times in one round trip; the answers in order. Raises as `run`."""
         script = load_script(name)
+        replicated = bool(self._replicas.count) and name in _PROMISED
         with self.pipeline() as pipe:
             pipe.script_load(script.text)
             for keys, arguments in calls:
                 pipe.evalsha(script.sha, len(keys), *keys, *arguments)
-            return list(pipe.execute()[1:])
+            if replicated:
+                pipe.execute_command(*self._wait())
+            answers = list(pipe.execute()[1:])
+        if replicated:
+            self._require(answers.pop())
+        return answers
 
     def register(self) -> None:
         """Give the server the text of every script, so that each runs by its hash at once."""

@@ -13,6 +13,8 @@ if parent[1] ~= ARGV[3] or redis.call('HGET', KEYS[3], 'user') ~= ARGV[3] then
   return { 'not-found' }
 end
 if parent[2] then
+  -- Whoever waits for replicas after this then waits for what was there.
+  redis.call('HSET', KEYS[9], 'alternative', parent[2])
   return { 'stored', parent[2] }
 end
 show(KEYS, ARGV)

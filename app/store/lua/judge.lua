@@ -8,6 +8,8 @@ if not person_is(KEYS[1]) then
   return 'unauthenticated'
 end
 if redis.call('EXISTS', KEYS[2]) == 1 then
+  -- Whoever waits for replicas after this then waits for what was there.
+  redis.call('HSET', KEYS[2], 'user', ARGV[3])
   return 'duplicate'
 end
 local id = add_event(ARGV[2], ARGV[9], ARGV[11], {

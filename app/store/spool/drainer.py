@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from redis.exceptions import RedisError
 
@@ -38,12 +39,15 @@ class Drainer:
         client: RedisClient,
         settle: Settle,
         metrics: Metrics,
+        besides: Callable[[], None] = lambda: None,
     ) -> None:
-        """`settle` tells Redis of one promise; it raises what the store raises."""
+        """`settle` tells Redis of one promise; it raises what the store raises. `besides` is done
+        whenever Redis answers, for what else was left undone."""
         self._spool = spool
         self._promises = promises
         self._client = client
         self._settle = settle
+        self._besides = besides
         self._metrics = metrics
         self._ended = threading.Event()
         self._adopted_at = time.monotonic()
@@ -68,10 +72,10 @@ class Drainer:
             self._spool.adopt()
         self._spool.tell()
         away = self._client.state != "closed"
-        if not (self._spool.entries or away):
-            return
         if away and not self._answers():
             return
+        with suppress(StoreUnavailable):
+            self._besides()
         while not self._ended.is_set() and (head := self._spool.first()) is not None:
             if not self._step(*head):
                 return

@@ -14,6 +14,7 @@ import pytest
 from app.domain import Feeling, ReactionKind
 from app.errors import KindredError, NotFound, StoreUnavailable, Unauthenticated
 from app.settings import Settings
+from app.store import erasure
 from app.store.asked import Asked
 from app.store.spool.promises import Promise
 from app.store.store import Store
@@ -174,6 +175,29 @@ def test_of_the_erased_nothing_is_put_aside(keeper: Keeper, settings: Settings) 
     named = [p for p in folder.rglob("*") if p.is_file() and gone.reply_id in str(p.read_bytes())]
     assert named == []
     assert keeper.settled == []
+
+
+def test_an_erasure_that_redis_went_away_from_is_completed_when_it_is_back(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id, people = keeper.chat.user_id, keeper.store.people
+    keeper.chat.say("one")
+    erase, tries = erasure.erase_data, []
+
+    def failing(*arguments: Any) -> None:
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise StoreUnavailable("away")
+        erase(*arguments)
+
+    monkeypatch.setattr("app.store.people.erase_data", failing)
+    with pytest.raises(StoreUnavailable):
+        people.erase(user_id)
+    assert people.lives(user_id)  # its data, which nothing opens any more
+    until(lambda: not people._unfinished)
+    assert not people.lives(user_id)
+    assert len(tries) == 3
+    assert people.replay_erasures() == 0
 
 
 def test_what_the_store_cannot_take_now_waits(keeper: Keeper) -> None:
