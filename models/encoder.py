@@ -14,7 +14,13 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from models.checkpoint import content_version, file_sha256
+from models.checkpoint import (
+    MANIFEST_NAME,
+    content_version,
+    file_sha256,
+    refuse_pickles,
+    verify,
+)
 from models.contracts import EncodeItem as EncodeItem
 from models.contracts import EncoderNetwork
 from models.prompt import normalise
@@ -100,11 +106,13 @@ class Encoder:
         runtime, device, dtype: see `models.runtimes.choice`. threads: of one run, and torch's
         intra-op threads for the whole process. compiled: by torch.compile. sample: texts that int8
         is fitted to. cache: a folder for what takes long to make (int8 graphs). Raises OSError or
-        ValueError when the folder holds no BERT encoder or the runtime is not to be had.
+        ValueError when the folder holds no BERT encoder or the runtime is not to be had,
+        ModelFileError for a folder that is not its manifest's or holds a pickle.
         """
         if threads is not None:
             torch.set_num_threads(threads)
         choice = choose(runtime, device, dtype)
+        _check(Path(base))
         folder = resolve_base(base)
         tokens = WordPiece(folder)
         ids = [tokens.sequence(tokens.encode(text)[: MAX_TOKENS - 2]) for text in sample]
@@ -139,3 +147,11 @@ class Encoder:
     def warm(self) -> None:
         """Run once, so that the first request does not pay for allocation."""
         self.run(self.prepare(["hello", "how are you today?"]))
+
+
+def _check(folder: Path) -> None:
+    """Refuse an altered folder; of a package or a hub id nothing but named weights is read."""
+    if (folder / MANIFEST_NAME).exists():
+        verify(folder)
+    elif folder.is_dir():
+        refuse_pickles(folder)

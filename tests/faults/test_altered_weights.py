@@ -11,12 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from models.checkpoint import write_manifest
 from tests.faults.conftest import StartService
 from tests.faults.service import Service, alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults(33)]
 
-NAMES = {"generator": "model.safetensors", "reranker": "delta.safetensors"}
+ROOT = Path(__file__).parents[2]
+NAMES = {
+    "encoder": "model.safetensors",
+    "generator": "model.safetensors",
+    "reranker": "delta.safetensors",
+}
 
 
 class Payload:
@@ -82,10 +88,28 @@ def test_row_33_the_start_is_refused(
 ) -> None:
     folder, trap = tmp_path / kind, tmp_path / "trap"
     shutil.copytree(small_models / kind, folder)
+    if not (folder / "manifest.json").exists():  # an encoder may do without one
+        write_manifest(folder, name="tiny", kind=kind, command="a test")
     named = damage(folder / NAMES[kind], trap)
     service = start_service(ready=False, **{kind: folder})
     said = ended(service)
     line = next(line for line in said.splitlines() if f"KINDRED_{kind.upper()}" in line)
     assert damage is pickle_alone or named in line
+    assert "Traceback" not in said
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("kind", ["safety", "toxicity"])
+@pytest.mark.parametrize("damage", [flip_a_bit, pickle_beside, pickle_under_its_name])
+def test_row_33_the_readers_of_the_screens_are_weights_too(
+    start_service: StartService, tmp_path: Path, kind: str, damage: Callable[[Path, Path], str]
+) -> None:
+    artifacts, trap = tmp_path / "artifacts", tmp_path / "trap"
+    for name in ("safety", "toxicity"):
+        shutil.copytree(ROOT / "artifacts" / name, artifacts / name)
+    named = damage(artifacts / kind / "model.safetensors", trap)
+    said = ended(start_service(ready=False, artifacts_dir=artifacts))
+    (line,) = [line for line in said.splitlines() if line.startswith("kindred: ") and kind in line]
+    assert named in line
     assert "Traceback" not in said
     assert not trap.exists()

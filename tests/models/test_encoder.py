@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from models.checkpoint import AlteredFileError, UnsafeFileError, write_manifest
 from models.encoder import MAX_TOKENS, Encoder, WordPiece
 from models.runtimes.torch_bert import resolve_base
+from tests.small_models import write_encoder
 
 TEXTS = [
     "hi",
@@ -113,3 +116,22 @@ def test_version_follows_the_weights(encoder: Encoder) -> None:
 def test_an_unknown_dtype_is_refused(dtype: str) -> None:
     with pytest.raises(ValueError, match="not one of"):
         Encoder.load(device="cpu", dtype=dtype)
+
+
+def test_a_folder_that_is_not_its_manifests_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    write_encoder(folder)
+    write_manifest(folder, name="tiny", kind="encoder", command="a test")
+    Encoder.load(str(folder), runtime="torch", device="cpu", dtype="fp32")
+    config = folder / "config.json"
+    config.write_text(config.read_text() + " ")
+    with pytest.raises(AlteredFileError, match=r"config\.json"):
+        Encoder.load(str(folder), runtime="torch", device="cpu", dtype="fp32")
+
+
+def test_a_pickle_in_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    write_encoder(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    with pytest.raises(UnsafeFileError, match=r"pytorch_model\.bin"):
+        Encoder.load(str(folder), runtime="torch", device="cpu", dtype="fp32")
