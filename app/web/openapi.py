@@ -36,6 +36,14 @@ from app.web.routes import Edge, Routes, declared
 
 VERSION = "1.0.0"
 _METHODS = ("GET", "PUT", "POST", "DELETE")
+# What the server answers before any route is asked (`app.worker`).
+_UNREAD = {
+    400: "This is not valid HTTP",
+    414: "The address is too long",
+    417: "An Expect that nobody fulfils",
+    431: "The headers are too long",
+    501: "A transfer coding that nobody knows",
+}
 _REF = "#/components/schemas/{model}"
 _BODY_PROBLEMS = (
     MalformedBody,
@@ -205,9 +213,12 @@ def _responses(path: str, method: str, operation: Operation) -> Json:
     found: dict[int, Json] = {
         status: _success(answer, status) for status, answer in operation.answers.items()
     }
-    for status, kinds in sorted(_by_status(_problems(path, method, operation)).items()):
+    told = {status: [title] for status, title in _UNREAD.items()}
+    for kind in _problems(path, method, operation):
+        told.setdefault(kind.status, []).append(kind.title)
+    for status, titles in told.items():
         found[status] = {
-            "description": "; ".join(dict.fromkeys(kind.title for kind in kinds)),
+            "description": "; ".join(dict.fromkeys(titles)),
             "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}},
         }
     return {str(status): found[status] for status in sorted(found)}
@@ -244,13 +255,6 @@ def _problems(path: str, method: str, operation: Operation) -> Iterator[type[Kin
         yield from (InFlight, IdempotencyMismatch)
     if operation.query is not None:
         yield InputError
-
-
-def _by_status(kinds: Iterable[type[KindredError]]) -> Mapping[int, list[type[KindredError]]]:
-    grouped: dict[int, list[type[KindredError]]] = {}
-    for kind in kinds:
-        grouped.setdefault(kind.status, []).append(kind)
-    return grouped
 
 
 def _schemas(operations: Iterable[Operation]) -> Json:
