@@ -204,7 +204,7 @@ class RedisClient:
             for keys, arguments in calls:
                 pipe.evalsha(script.sha, len(keys), *keys, *arguments)
             if replicated:
-                pipe.execute_command(*self._wait())
+                pipe.execute_command(*self._wait())  # type: ignore[no-untyped-call]
             answers = list(pipe.execute()[1:])
         if replicated:
             self._require(answers.pop())
