@@ -100,7 +100,7 @@ class Pipeline:
         context = unremembered.context_of(
             request.user_id, request.conversation_id, request.message, request.sent, time.time()
         )
-        context = replace(context, minor=request.reading.minor)
+        context = replace(context, minor=context.minor or request.reading.minor)
         if facts.asks_to_forget(request.message):
             raise StoreUnavailable("Nothing can be forgotten just now", retry_after=5.0)
         said = protocol.said_in(context)
