@@ -59,7 +59,7 @@ def _export(
     )
     manifest = exporter.run()
     if options.compact and not stop.asked:
-        oldest = datetime.fromtimestamp(time.time() - settings.retention_seconds, UTC)
+        oldest = datetime.fromtimestamp(time.time() - 86_400 * settings.kept_export_days, UTC)
         before = len(manifest.parts)
         manifest = compact(folder, manifest, people, f"{oldest:%Y-%m-%d}")
         print(f"compacted {before} files to {len(manifest.parts)}", flush=True)
