@@ -95,7 +95,6 @@ def test_row_8_the_worker_is_killed_while_it_spools(durable: Durable) -> None:
     service = durable.service
     people = durable.talkers(4, replies=3)
     acknowledged: list[tuple[str, str]] = []
-    killed: list[int] = []
     durable.kill()
 
     def react(talker: Talker) -> None:
@@ -110,14 +109,17 @@ def test_row_8_the_worker_is_killed_while_it_spools(durable: Durable) -> None:
 
     def kill() -> None:
         eventually(lambda: len(acknowledged) > 20, 60, "nothing is promised")
-        killed.append(service.kill_worker())
-        durable.start()  # without it the next worker would wait for it
+        os.kill(service.master_pid, signal.SIGSTOP)  # no next worker reads the spool before us
+        try:
+            pid = service.kill_worker()
+            (path,) = (service.var / "spool").glob(f"{pid}-*.spool")
+            with path.open("ab") as file:  # as if the kill had come in the middle of a write
+                file.write(pack(Entry("torn", "u", "r", 9e9, b"x" * 100))[:-7])
+            durable.start()  # without it the next worker would wait for it
+        finally:
+            os.kill(service.master_pid, signal.SIGCONT)
 
     at_once([*(lambda t=talker: react(t) for talker in people), kill])
-    # The next worker may have promised something already, in a file of its own.
-    (path,) = (service.var / "spool").glob(f"{killed[0]}-*.spool")
-    with path.open("ab") as file:  # as if the kill had come in the middle of a write
-        file.write(pack(Entry("torn", "u", "r", 9e9, b"x" * 100))[:-7])
     service.wait_ready()
     durable.well()
     replies = [reply["reply_id"] for talker in people for reply in talker.replies]
