@@ -28,9 +28,7 @@ def write_sets(folder: Path) -> None:
                 for i, word in enumerate(WORDS)
             ]
             texts += [
-                LabelledText(
-                    f"{name}{author}-h{i}", f"{author} {word} {name}", "harmless", "x"
-                )
+                LabelledText(f"{name}{author}-h{i}", f"{author} {word} {name}", "harmless", "x")
                 for i, word in enumerate(WORDS)
             ]
             write_texts(folder / f"{name}{author}.jsonl", texts)
