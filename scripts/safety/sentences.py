@@ -36,6 +36,7 @@ from scripts.safety.material import EVERYDAY, FOLDS, HEADS, QUESTIONS, Material
 from scripts.safety.training import OWN, PUBLIC, WHOM, examples_of
 
 Array = NDArray[np.float64]
+_SHARES = (0.01, 0.02, 0.05, 0.1)  # of harmless texts that alarm, for which recall is told
 _NAMES = ("rules", "linear", "sentence")
 _POSITIVE = 1.3  # how much a text counts that is to be found
 _BORROWED = 0.3  # and one that was judged for another question than the head's
@@ -48,8 +49,10 @@ _NEIGHBOURS = frozenset(
 class SentenceOptions:
     """What a run is asked for.
 
-    `alarms`: the share of left-out harmless texts that may alarm. `folds`: how many of `FOLDS` are
-    fitted; the texts of the others choose nothing.
+    `alarms`: the share of left-out harmless texts that may alarm, or as many as the rules alone
+    raise where that is more. `folds`: how many of `FOLDS` are
+    fitted; the texts of the others choose nothing. `refit`: on everything in the end; without it
+    the fit of the first fold is what is written, which never saw the texts that chose its stack.
     """
 
     out: Path
@@ -59,6 +62,7 @@ class SentenceOptions:
     strength: float
     public: bool
     folds: int = FOLDS
+    refit: bool = True
     base: str = "auto"
 
 
@@ -85,7 +89,7 @@ def train_sentences(
         _stacked(question, material, logits[:, place], linear, options)
         for place, question in enumerate(QUESTIONS)
     ]
-    net = study.last()
+    net = study.last() if options.refit else study.fold(0)
     stack = {one.question: one.weights for one in told}
     settings = SentenceSettings(options.recipe.depth, HEADS, stack)
     _write(net, settings, options, command, told)
@@ -121,12 +125,16 @@ class _Study:
         """Logits (n, heads) of each text by the fit of its fold; nan where none left it out."""
         logits = np.full((len(self._material), len(HEADS)), np.nan)
         for fold in range(self._options.folds):
-            net = self._fit(f"fold {fold}", [m.fold != fold for m in self._material])
+            net = self.fold(fold)
             out = [i for i, m in enumerate(self._material) if m.fold == fold]
             if out:
                 texts = [self._material[i].text for i in out]
                 logits[out] = score(net, self._tokens, texts)
         return logits
+
+    def fold(self, number: int) -> SentenceNet:
+        """The fit without the texts of one fold."""
+        return self._fit(f"fold {number}", [m.fold != number for m in self._material])
 
     def last(self) -> SentenceNet:
         """The fit on everything."""
@@ -164,23 +172,25 @@ def _stacked(
     )
     labels = np.array([material[i].labels[question] > 0 for i in places])
     hard = home[places] & ~labels
-    weights = fit_stack(sides, labels, hard, options.alarms, _NAMES)
-    all_sides = np.array(
-        [Evidence(bool(r), m, s).weighed(weights) > 0 for r, m, s in sides], dtype=bool
-    )
-    limit = threshold(sides[:, 2], hard, options.alarms)
+    # The rules alone alarm on so many of these texts: what replaces them may, to miss fewer.
+    allowed = max(options.alarms, float(sides[hard, 0].mean()))
+    weights = fit_stack(sides, labels, hard, allowed, _NAMES)
+    weighed = np.array([Evidence(bool(r), m, x).weighed(weights) for r, m, x in sides])
+    limit = threshold(sides[:, 2], hard, allowed)
     weights["alone"] = limit  # for telling what it does by itself
     found = {
         "rules": sides[:, 0] > 0,
         "both": (sides[:, 0] > 0) | (sides[:, 1] > 0),
         "sentence": sides[:, 2] > limit,
-        "all": all_sides,
+        "all": weighed > 0,
     }
     figures = {"texts": float(labels.sum()), "harmless": float(hard.sum())}
     for name, alarm in found.items():
         figures[f"recall_{name}"] = _share(alarm, labels)
         figures[f"alarms_{name}"] = _share(alarm, hard)
         figures[f"everyday_{name}"] = _share(alarm, ~home[places])
+    for share in _SHARES:
+        figures[f"recall_at_{share:g}"] = _share(weighed > threshold(weighed, hard, share), labels)
     return Told(question, weights, figures)
 
 
@@ -239,6 +249,7 @@ def _write(
             data=(OWN, *(PUBLIC if options.public else ())),
             metrics={
                 "recipe": asdict(options.recipe),
+                "refit": options.refit,
                 "folds": {one.question: one.figures for one in told},
             },
             base={"name": PACKAGED_BASE_ID, "sha256": file_sha256(base / "model.safetensors")},
