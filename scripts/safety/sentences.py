@@ -36,6 +36,7 @@ from scripts.safety.material import EVERYDAY, FOLDS, HEADS, QUESTIONS, Material
 from scripts.safety.training import OWN, PUBLIC, WHOM, examples_of
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 _SHARES = (0.01, 0.02, 0.05, 0.1)  # of harmless texts that alarm, for which recall is told
 _NAMES = ("rules", "linear", "sentence")
 _POSITIVE = 1.3  # how much a text counts that is to be found
@@ -50,7 +51,7 @@ class SentenceOptions:
     """What a run is asked for.
 
     `alarms`: the share of left-out harmless texts that may alarm, or as many as the rules alone
-    raise where that is more. `folds`: how many of `FOLDS` are
+    raise where that is more; of everyday ones likewise. `folds`: how many of `FOLDS` are
     fitted; the texts of the others choose nothing. `refit`: on everything in the end; without it
     the fit of the first fold is what is written, which never saw the texts that chose its stack.
     """
@@ -172,26 +173,39 @@ def _stacked(
     )
     labels = np.array([material[i].labels[question] > 0 for i in places])
     hard = home[places] & ~labels
-    # The rules alone alarm on so many of these texts: what replaces them may, to miss fewer.
-    allowed = max(options.alarms, float(sides[hard, 0].mean()))
-    weights = fit_stack(sides, labels, hard, allowed, _NAMES)
+    everyday = ~home[places]
+    weights = _weights(sides, labels, hard, everyday, options.alarms)
     weighed = np.array([Evidence(bool(r), m, x).weighed(weights) for r, m, x in sides])
-    limit = threshold(sides[:, 2], hard, allowed)
-    weights["alone"] = limit  # for telling what it does by itself
     found = {
         "rules": sides[:, 0] > 0,
         "both": (sides[:, 0] > 0) | (sides[:, 1] > 0),
-        "sentence": sides[:, 2] > limit,
+        "sentence": sides[:, 2] > weights["alone"],
         "all": weighed > 0,
     }
     figures = {"texts": float(labels.sum()), "harmless": float(hard.sum())}
     for name, alarm in found.items():
         figures[f"recall_{name}"] = _share(alarm, labels)
         figures[f"alarms_{name}"] = _share(alarm, hard)
-        figures[f"everyday_{name}"] = _share(alarm, ~home[places])
+        figures[f"everyday_{name}"] = _share(alarm, everyday)
     for share in _SHARES:
         figures[f"recall_at_{share:g}"] = _share(weighed > threshold(weighed, hard, share), labels)
     return Told(question, weights, figures)
+
+
+def _weights(
+    sides: Array, labels: Mask, hard: Mask, everyday: Mask, alarms: float
+) -> dict[str, float]:
+    """The stack of a question, and the limit above which the sentence reader `alone` says yes.
+
+    The rules alone alarm on some of these texts: what replaces them may on as many, to miss fewer.
+    """
+    allowed = max(alarms, float(sides[hard, 0].mean()))
+    weights = fit_stack(sides, labels, hard, allowed, _NAMES)
+    if everyday.any():
+        logits = sides @ [weights[name] for name in _NAMES]
+        least = max(alarms, float(sides[everyday, 0].mean()))
+        weights["bias"] = min(weights["bias"], -threshold(logits, everyday, least))
+    return {**weights, "alone": threshold(sides[:, 2], hard, allowed)}
 
 
 def _margins(
