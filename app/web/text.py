@@ -14,7 +14,6 @@ _MARKS_MAX = 4  # combining marks on one base; no script needs more
 _JOINERS = "\u200c\u200d"
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
 _BREAKS = re.compile(r"\r\n?|\u2028|\u2029|\x85|\x0b|\x0c")
-_ENDS = re.compile(rf"\A[\s{_JOINERS}]+|[\s{_JOINERS}]+\Z")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 
 
@@ -41,7 +40,25 @@ def normalised(text: str) -> str:
             marks = 0
         kept.append(character)
     clean = unicodedata.normalize("NFC", "".join(kept))
-    return _MANY_BREAKS.sub("\n\n", _ENDS.sub("", clean))
+    return _MANY_BREAKS.sub("\n\n", _trimmed(clean))
+
+
+def _trimmed(text: str) -> str:
+    """Without white space and joiners at its ends.
+
+    No regular expression: one that looks for the last run would look at each run from each of its
+    places, and a message of spaces would hold everybody up for seconds.
+    """
+    start, end = 0, len(text)
+    while start < end and _at_an_end(text[start]):
+        start += 1
+    while start < end and _at_an_end(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _at_an_end(character: str) -> bool:
+    return character.isspace() or character in _JOINERS
 
 
 def _visible(character: str) -> bool:

@@ -27,7 +27,7 @@ _MARKERS = re.compile(
     | <(?:eos|bos|pad|unk|mask|sep|cls|sot|eot|start_of_turn|end_of_turn)>
     | \[(?:SEP|CLS|MASK|PAD|UNK|EOS|BOS)\](?!\()
     | </?(?:system|assistant|tool_call|tool|instructions?|prompt|user|human)>
-    | \#{2,}\s?(?:system|instructions?|human|assistant|user|response|prompt)\s?:?
+    | (?<!\#)\#{2,}+\s?(?:system|instructions?|human|assistant|user|response|prompt)\s?:?
     | ["']role["']\s*:\s*["'](?:system|assistant|user|developer)
     | \brole\s?=\s?["']?(?:system|assistant|developer|admin)
     | \[/?(?:system|assistant|developer)\b[^\]\n]{0,40}\] | \(system\s(?:note|message|prompt)

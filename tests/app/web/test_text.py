@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -58,3 +59,12 @@ def test_it_is_stable_and_hides_nothing(text: str) -> None:
     assert once == once.strip(" \n\t")
     assert not any(unicodedata.category(c) in {"Cc", "Cs", "Co"} for c in once if c not in "\n\t")
     assert unicodedata.is_normalized("NFC", once)
+
+
+@pytest.mark.faults(25)
+@pytest.mark.parametrize("between", [" ", "\u3000", "\u200d\u00a0", " \u0301", "\n", "\u2028"])
+def test_long_runs_of_white_space_hold_nobody_up(between: str) -> None:
+    text = "é" + (between * 20_000)[:20_000] + "x"
+    begun = time.process_time()
+    normalised(text)
+    assert time.process_time() - begun < 0.5  # four seconds, where each place begins a search
