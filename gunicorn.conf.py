@@ -33,6 +33,10 @@ graceful_timeout = 30
 # A heartbeat of the hub, not a request deadline: a worker whose hub is stuck is replaced.
 timeout = 30
 
+# No header of a request says which path it asks for: one that went through a local proxy could name
+# a SCRIPT_NAME, and so reach what the proxy closes.
+forwarder_headers = ""
+
 # Nothing of ours uses the control socket, and it would be made in the home folder.
 control_socket_disable = True
 proc_name = "kindred"

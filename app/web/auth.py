@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv6Address, ip_address
 
 from flask import Request
 
 from app.store.access.api_keys import Scope
+
+# Some proxies add the port: 192.0.2.1:4711, [2001:db8::1]:4711.
+_ADDRESS = re.compile(r"([0-9.]+)(?::\d+)?|\[([^\]]+)\](?::\d+)?|([0-9A-Fa-f:.]+)(?:%.+)?")
+_HOST_BITS = 64
 
 
 class Auth(Enum):
@@ -61,8 +67,20 @@ def anonymous(request: Request) -> Identity:
 
 
 def address(request: Request) -> str:
-    """The caller's address; of a trusted proxy's header where `proxies` is set (ProxyFix)."""
-    return request.remote_addr or "unknown"
+    """The caller's address, as quotas count it; of a trusted proxy's header where `proxies` is set.
+
+    Of IPv6 the first 64 bits: that much a provider gives to one customer (RFC 6177), who would
+    otherwise have more addresses than there are quotas. What is no address, with a port or without
+    one, is "unknown": nobody gets a quota of their own by a word that they made up.
+    """
+    found = _ADDRESS.fullmatch(request.remote_addr or "")
+    try:
+        one = ip_address(found[1] or found[2] or found[3]) if found else None
+    except ValueError:
+        one = None
+    if isinstance(one, IPv6Address):
+        one = one.ipv4_mapped or IPv6Address(int(one) >> _HOST_BITS << _HOST_BITS)
+    return str(one) if one is not None else "unknown"
 
 
 def bearer(request: Request) -> str | None:

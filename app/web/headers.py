@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Request, Response
 
 _FEATURES = (
@@ -27,8 +29,23 @@ _DEFAULTS = {
     "Cache-Control": "no-store",
 }
 _ITEMS = tuple(_DEFAULTS.items())
+_ORIGIN = re.compile(r"\A(?:\w+://[^/?]*)?/*")
 # A year of https only (RFC 6797); of this name alone, since its sisters may not be ours.
 _HSTS = "max-age=31536000"
+
+
+def stay(response: Response) -> None:
+    """Keep a redirect, which only leads to the one spelling of a path, within this origin.
+
+    Werkzeug writes the Host that was sent into it.
+    """
+    there = response.headers.get("Location")
+    if there is None or not 300 <= response.status_code < 400:
+        return
+    response.data = b""
+    response.headers.pop("Content-Type", None)
+    # One slash: with two at its beginning the rest would name a host.
+    response.headers["Location"] = _ORIGIN.sub("/", there, count=1)
 
 
 def secure(response: Response, request: Request) -> None:

@@ -67,10 +67,10 @@ class Quota:
             raise Exceeded(headers, retry_after=counted.reset_seconds)
         return headers
 
-    def check(self, who: str) -> None:
-        """Exceeded where no hit is left in this window; counts none."""
+    def check(self, who: str, under_way: int = 0) -> None:
+        """Exceeded where no hit is left in this window beyond those under way; counts none."""
         counted = self._count(self._item, who, 0)
-        if counted.remaining < 1:
+        if counted.remaining <= under_way:
             raise Exceeded(self.headers(counted), retry_after=counted.reset_seconds)
 
     def headers(self, counted: Counted) -> Headers:

@@ -44,6 +44,7 @@ def install(app: Flask, metrics: Metrics) -> None:
 
     def after(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
+        headers.stay(response)
         headers.secure(response, request)
         done = counter(response)
         if response.is_streamed:

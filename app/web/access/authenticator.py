@@ -57,7 +57,7 @@ class Authenticator:
         try:
             return self._person(request, auth) if person else self._admin(request, auth, scopes)
         except Unauthenticated as error:
-            if person and request.authorization is not None:
+            if person and "Authorization" in request.headers:  # read by `bearer` alone
                 g.challenge = f'{_PERSON}, error="invalid_token"'
             kind = "unauthenticated" if person else "key-refused"
             self._events.note(kind, address(request), asked=auth.value, why=error.detail)

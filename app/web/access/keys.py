@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from app.errors import NotFound, StartupError, StoreUnavailable, Unauthenticated
@@ -58,6 +59,7 @@ class KeyHolders:
         self._clock = clock
         self._records: dict[str, _Kept] = {}
         self._proven: dict[bytes, float] = {}
+        self._asked: dict[str, Counter[bytes]] = {}  # by address, the keys that are being looked up
         self._days: dict[str, str] = {}  # the day on which this process noted a key's use
 
     def holder(self, text: str, address: str) -> Holder:
@@ -70,16 +72,35 @@ class KeyHolders:
         """
         name = _digest(text)
         proven = self._proven.get(name, float("-inf")) > self._clock()
-        if not proven:
-            self._wrong.check(address)
-        found = self._look_up(text, name)
-        if found is None:
-            self._proven.pop(name, None)
-            self._wrong.take(address)
-            raise Unauthenticated("This key does not hold.")
+        with nullcontext(0) if proven else self._unproven(name, address) as others:
+            if not proven:
+                self._wrong.check(address, others)
+            found = self._look_up(text, name)
+            if found is None:
+                self._proven.pop(name, None)
+                self._wrong.take(address)
+                raise Unauthenticated("This key does not hold.")
         _bound(self._proven)
         self._proven[name] = self._clock() + _PROVEN_SECONDS
         return found
+
+    @contextmanager
+    def _unproven(self, name: bytes, address: str) -> Iterator[int]:
+        """While a key is looked up: how many other ones of this address are at that moment.
+
+        They may all be wrong, and are counted only then: many that come at once would each find
+        the quota untouched. A program that shows its one key in many requests is one.
+        """
+        here = self._asked.setdefault(address, Counter())
+        here[name] += 1
+        try:
+            yield len(here) - 1
+        finally:
+            here[name] -= 1
+            if not here[name]:
+                del here[name]
+            if not here:
+                self._asked.pop(address, None)
 
     def of_session(self, session: Session) -> Holder | None:
         """Who opened a session; None where the secret that opened it holds no longer."""

@@ -150,7 +150,18 @@ def test_a_person_is_no_administrator(kindred: Edge, person: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Basic dTpw", "bearer: x", "Token abc", "Bearer \x7f"]
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic dTpw",
+        "bearer: x",
+        "Token abc",
+        "Bearer \x7f",
+        "Basic ÿ",
+        'Digest a="',
+    ],
 )
 def test_odd_authorization_headers_are_401(edge: Edge, header: str) -> None:
     answer = edge.client.get("/v1/conversations", headers={"Authorization": header})

@@ -147,3 +147,23 @@ def test_the_problem_object_is_one_line_of_json(edge: Edge) -> None:
     answer = edge.client.get("/nothing")
     assert "\n" not in answer.text
     assert json.loads(answer.text)["title"] == "Not Found"
+
+
+@pytest.mark.parametrize(
+    ("sent", "there"),
+    [
+        ("/admin", "/admin/"),
+        ("/admin?next=//evil.example", "/admin/?next=//evil.example"),
+        ("/static//chat/main.js", "/static/chat/main.js"),
+        ("/static///evil.example", "/static/evil.example"),
+    ],
+)
+@pytest.mark.parametrize("host", ["evil.example", "a b", "[::1"])
+def test_a_redirect_stays_here_whatever_host_was_sent(
+    edge: Edge, sent: str, there: str, host: str
+) -> None:
+    answer = edge.client.get(sent, headers={"Host": host})
+    assert answer.status_code == 308
+    assert answer.headers["Location"] == there
+    assert answer.data == b""
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"

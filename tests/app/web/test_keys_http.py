@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import redis
+from limits import RateLimitItem
 
-from app.errors import StartupError
+from app.errors import KindredError, StartupError
 from app.settings import Settings
 from app.store.access.api_keys import Scope
 from app.store.store import Store
+from app.web.access.keys import KeyHolders
 from app.web.auth import Auth
+from app.web.limits import Counted, Memory, Quota
 from app.web.routes import declared
-from tests.app.web.helpers import ADMIN_KEY, Edge, Person, Script, assert_problem
+from tests.app.web.helpers import ADMIN_KEY, JWT_SECRET, Edge, Person, Script, assert_problem
 
 
 def call(edge: Edge, method: str, path: str, key: str, json: Any = None) -> Any:
@@ -125,6 +130,45 @@ def test_wrong_keys_are_limited_by_address(make: Any, script: Script, store: Sto
         environ_overrides={"REMOTE_ADDR": "192.0.2.7"},
     )
     assert elsewhere.status_code == 200
+
+
+class AtOnce:
+    """Counts as memory does, but nobody is told before all have asked."""
+
+    def __init__(self, callers: int) -> None:
+        self._memory = Memory()
+        self._together = threading.Barrier(callers, timeout=20)
+
+    def __call__(self, item: RateLimitItem, who: str, hits: int = 1) -> Counted:
+        if not hits:
+            self._together.wait()
+        return self._memory(item, who, hits)
+
+
+def shown_at_once(store: Store, texts: list[str], limit: int) -> list[str]:
+    """What becomes of keys that one address shows at the same moment, none of them proven."""
+    quota = Quota("wrong-keys", limit, AtOnce(len(texts)))
+    holders = KeyHolders(store, ADMIN_KEY, JWT_SECRET, quota)
+
+    def show(text: str) -> str:
+        try:
+            return holders.holder(text, "192.0.2.1").key
+        except KindredError as error:
+            return error.code
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        return list(pool.map(show, texts))
+
+
+def test_many_wrong_keys_at_once_are_no_more_than_one_after_another(store: Store) -> None:
+    found = shown_at_once(store, [f"guess {number}" for number in range(20)], 5)
+    assert found.count("unauthenticated") <= 5
+    assert found.count("quota-exceeded") >= 15
+
+
+def test_one_right_key_at_once_in_many_requests_is_no_guessing(store: Store) -> None:
+    key = store.api_keys.create("service", [Scope.WRITE_FLAGS])
+    assert set(shown_at_once(store, [key.text] * 20, 5)) == {key.record.prefix}
 
 
 def test_a_known_key_outlives_redis_for_metrics(

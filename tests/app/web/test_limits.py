@@ -191,3 +191,38 @@ def test_other_requests_are_limited_per_person(make: Any, script: Script) -> Non
     assert_problem(answers[2], 429, "quota-exceeded")
     assert other("GET", "/v1/conversations").status_code == 200
     assert person("POST", "/v1/chat", {"message": "hi"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", True),  # of one customer
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("192.0.2.1:4711", "192.0.2.1:4712", True),  # as some proxies write it
+        ("192.0.2.1:4711", "192.0.2.2:4711", False),
+        ("[2001:db8:1:2::1]:4711", "2001:db8:1:2::9", True),
+        ("one", "another", True),
+        ("", "1.2.3.4.5", True),
+        ("[192.0.2.1", "\u0661", True),
+    ],
+)
+def test_an_address_is_what_somebody_has_one_of(
+    make: Any, script: Script, one: str, other: str, same: bool
+) -> None:
+    edge = make(script, guest_limit_per_minute=1)
+    statuses = [
+        edge.client.post("/v1/auth/guest", environ_overrides={"REMOTE_ADDR": where}).status_code
+        for where in (one, other)
+    ]
+    assert statuses == [201, 429 if same else 201]
+
+
+def test_what_is_under_way_is_counted_too() -> None:
+    quota = Quota("w", 3, Memory())
+    quota.take("a")
+    quota.check("a", 1)
+    with pytest.raises(Exceeded):
+        quota.check("a", 2)
