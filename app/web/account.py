@@ -8,7 +8,8 @@ from app.errors import Forbidden, NotFound, QuotaExceeded
 from app.web.auth import Auth, address
 from app.web.operation import Answer, Call, Headers, Operation, Result
 from app.web.routes import Edge, Routes
-from app.web.schemas import MemoriesOut, MemoryOut, Token, timestamp
+from app.web.schemas.account import MemoriesOut, MemoryOut, Token
+from app.web.schemas.common import timestamp
 
 GUEST = Operation(
     summary="Become a guest: a new person with a token",

@@ -11,9 +11,9 @@ from app.experiments.schema import validate
 from app.store.access.api_keys import Scope
 from app.telemetry import get_logger
 from app.web.auth import Auth
-from app.web.flag_schemas import FlagDefinition, FlagsOut, ToggleIn
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
+from app.web.schemas.flags import FlagDefinition, FlagsOut, ToggleIn
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -12,7 +12,11 @@ from pydantic import ValidationError
 from app.errors import FieldError, InputError
 from app.store.access.api_keys import Scope
 from app.store.reactions import Judgement
-from app.web.admin_schemas import (
+from app.web.auth import Auth
+from app.web.body import invalid
+from app.web.operation import Answer, Call, Operation, Result
+from app.web.routes import Edge, Routes
+from app.web.schemas.admin import (
     ItemError,
     JudgementIn,
     JudgementResult,
@@ -22,10 +26,6 @@ from app.web.admin_schemas import (
     ReactionsOut,
     ReactionsQuery,
 )
-from app.web.auth import Auth
-from app.web.body import invalid
-from app.web.operation import Answer, Call, Operation, Result
-from app.web.routes import Edge, Routes
 from app.web.text import normalised
 
 _PLACE = "reactions"
@@ -115,7 +115,7 @@ def _judgement(item: object) -> Judgement:
     try:
         sent = JudgementIn.model_validate(item)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_context=False)) from None
+        raise invalid(error) from None
     response = normalised(sent.response)
     if not response:
         raise InputError("", [FieldError("is empty", "/response")])

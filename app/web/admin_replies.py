@@ -6,10 +6,10 @@ from flask import Blueprint
 
 from app.errors import NotFound
 from app.store.access.api_keys import Scope
-from app.web.admin_schemas import ExplainOut, ReplayOut
 from app.web.auth import Auth
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
+from app.web.schemas.admin import ExplainOut, ReplayOut
 
 EXPLAIN = Operation(
     summary="Everything behind a reply",

@@ -8,8 +8,8 @@ from app.web.access import browser
 from app.web.auth import Auth
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
-from app.web.schemas import timestamp
-from app.web.session_schemas import SessionOut
+from app.web.schemas.common import timestamp
+from app.web.schemas.session import SessionOut
 
 _PATH = "/admin/v1/session"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 from flask import Request
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from app.errors import (
     BodyTimeout,
@@ -23,10 +24,11 @@ from app.errors import (
 from app.web.services import Services
 
 DEPTH_MAX = 100
+_CONTAINERS_MAX = 10_000  # lists and objects; many more, and the collector of garbage stops us all
 _DIGITS_MAX = 400  # of one number
-_ERRORS_MAX = 20
-# Strings first, so that brackets inside them do not count; a string may lack its end.
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_ERRORS_MAX = 20  # that are told
+_MISTAKES_MAX = 200  # beyond, nobody reads them: to list a hundred thousand would take seconds
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # its end may be missing
 _NAME = re.compile(r"[A-Za-z0-9_$@~:/.\[\]-]{1,64}")  # of a field; a text has spaces, or is longer
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
@@ -81,7 +83,7 @@ def parse(model: type[M], raw: bytes, request: Request) -> M:
     try:
         return model.model_validate_json(raw, strict=True)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_context=False)) from None
+        raise invalid(error) from None
 
 
 def check_media_type(request: Request) -> None:
@@ -94,42 +96,36 @@ def check_media_type(request: Request) -> None:
 def check(raw: bytes) -> None:
     """Refuse JSON that parsers read differently or that hides something.
 
-    That is: anything but UTF-8, nesting deeper than `DEPTH_MAX`, keys given twice, NaN and
-    infinities, very long numbers, lone surrogates and NUL characters.
+    That is: anything but UTF-8, nesting deeper than `DEPTH_MAX`, more than `_CONTAINERS_MAX` lists
+    and objects, keys given twice, NaN and infinities, very long numbers, lone surrogates and NUL
+    characters. The worst that fits costs milliseconds: a body is read before any quota can know
+    what it is.
 
     Raises:
         MalformedBody, or InputError where a field can be named.
     """
-    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX:
-        _check_depth(raw)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise MalformedBody("The body is not UTF-8.") from None
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_float,
-        )
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise MalformedBody(f"The body is not JSON: {error.msg} at {place}.") from None
-    problems = list(_unfit(value, ""))
-    if problems:
-        raise InputError("The body holds characters that no text has.", problems[:_ERRORS_MAX])
+    opened = _opened(raw)
+    if opened > _CONTAINERS_MAX:
+        raise MalformedBody(f"The body has more than {_CONTAINERS_MAX} lists and objects.")
+    value = _loaded(raw)
+    # By an escape alone can a surrogate or NUL have come in.
+    if opened > DEPTH_MAX or b"\\u" in raw:
+        problems = list(islice(_unfit(value), _ERRORS_MAX))
+        if problems:
+            raise InputError("The body holds characters that no text has.", problems)
 
 
-def invalid(errors: Iterable[ErrorDetails], prefix: str = "") -> InputError:
+def invalid(error: ValidationError) -> InputError:
     """Pydantic's errors as ours: each says what is wrong and where, none repeats the input."""
-    found = [FieldError(str(item["msg"]), prefix + pointer(item["loc"])) for item in errors][
-        :_ERRORS_MAX
-    ]
+    count = error.error_count()
+    if count > _MISTAKES_MAX:
+        detail = f"has {count} mistakes, too many to name each"
+        return InputError(f"The body {detail}.", [FieldError(detail, "")])
+    listed = error.errors(include_url=False, include_context=False, include_input=False)
+    found = [FieldError(str(item["msg"]), pointer(item["loc"])) for item in listed]
     first = found[0]
     where = first.pointer or "the body"
-    return InputError(f"{where}: {first.detail}", found)
+    return InputError(f"{where}: {first.detail}", found[:_ERRORS_MAX])
 
 
 def pointer(parts: Iterable[str | int]) -> str:
@@ -141,16 +137,31 @@ def _named(part: str | int) -> str:
     return str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "?"
 
 
-def _check_depth(raw: bytes) -> None:
-    depth = 0
-    for match in _BRACKETS.finditer(raw):
-        first = match.group()[:1]
-        if first in b"[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                raise MalformedBody(f"The body is nested more than {DEPTH_MAX} deep.")
-        elif first in b"]}":
-            depth -= 1
+def _opened(raw: bytes) -> int:
+    """How many lists and objects begin in a body, at most; exactly, where that is many."""
+    count = raw.count(b"[") + raw.count(b"{")
+    if count > _CONTAINERS_MAX:
+        bare = _STRING.sub(b"", raw)
+        count = bare.count(b"[") + bare.count(b"{")
+    return count
+
+
+def _loaded(raw: bytes) -> Any:
+    try:
+        return json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_float,
+        )
+    except UnicodeDecodeError:
+        raise MalformedBody("The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedBody(f"The body is not JSON: {error.msg} at {place}.") from None
+    except RecursionError:
+        raise _too_deep() from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -177,16 +188,26 @@ def _float(digits: str) -> float:
     return value
 
 
-def _unfit(value: Any, where: str) -> Iterable[FieldError]:
-    if isinstance(value, str):
-        if _UNFIT.search(value):
-            yield FieldError("holds NUL or half of a surrogate pair", where)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if _UNFIT.search(key):
-                yield FieldError("has a key with NUL or half of a surrogate pair", where)
-            else:
-                yield from _unfit(item, where + pointer([key]))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unfit(item, f"{where}/{index}")
+def _unfit(value: Any) -> Iterator[FieldError]:
+    """What no text may hold, wherever it is (MalformedBody: something is nested too deep)."""
+    containers: deque[tuple[tuple[str | int, ...], Any]] = deque([((), value)])
+    while containers:
+        path, container = containers.popleft()
+        if not isinstance(container, dict | list):
+            continue  # the whole body is one bare value
+        pairs = container.items() if isinstance(container, dict) else enumerate(container)
+        for key, item in pairs:
+            if isinstance(key, str) and _UNFIT.search(key):
+                yield FieldError("has a key with NUL or half of a surrogate pair", pointer(path))
+            elif isinstance(item, str):
+                if _UNFIT.search(item):
+                    yield FieldError("holds NUL or half of a surrogate pair", pointer((*path, key)))
+            elif isinstance(item, dict | list):
+                if len(path) + 2 > DEPTH_MAX:
+                    raise _too_deep()
+                if item:
+                    containers.append(((*path, key), item))
+
+
+def _too_deep() -> MalformedBody:
+    return MalformedBody(f"The body is nested more than {DEPTH_MAX} deep.")

@@ -31,7 +31,7 @@ from app.web.auth import Auth, address
 from app.web.idempotency import REPLAYED, fingerprint
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
-from app.web.schemas import ChatIn, ReplyOut
+from app.web.schemas.chat import ChatIn, ReplyOut
 from app.web.text import normalised
 
 _CONNECTION = "gunicorn.socket"  # of the environment; elsewhere nobody is watched

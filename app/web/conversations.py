@@ -7,14 +7,10 @@ from flask import Blueprint
 from app.errors import Conflict, NotFound
 from app.web.auth import Auth
 from app.web.operation import Answer, Call, Operation, Result
-from app.web.reaction_schemas import FeedbackIn, FeedbackOut, FeedbackSpooled
 from app.web.routes import Edge, Routes
-from app.web.schemas import (
-    ConversationItem,
-    ConversationOut,
-    ConversationsOut,
-    PageQuery,
-)
+from app.web.schemas.common import PageQuery
+from app.web.schemas.conversations import ConversationItem, ConversationOut, ConversationsOut
+from app.web.schemas.reactions import FeedbackIn, FeedbackOut, FeedbackSpooled
 
 LIST = Operation(
     summary="Your conversations, the last used first",

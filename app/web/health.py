@@ -14,9 +14,9 @@ from app.errors import NotReady, StoreUnavailable
 from app.store.access.api_keys import Scope
 from app.telemetry import exposition_registry
 from app.web.auth import Auth
-from app.web.machine_schemas import HealthOut
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
+from app.web.schemas.machines import HealthOut
 
 LIVE = Operation(
     summary="Does this process live? (If not, restart it.)",

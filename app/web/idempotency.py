@@ -20,23 +20,31 @@ from app.store.idempotency import StoredResponse
 from app.store.store import Store
 
 REPLAYED = "Idempotency-Replayed"
-_KEY = re.compile(r"[!-~]{1,255}")
+# A key of a caller whom only an address and a program's name tell apart from others is long: who
+# guesses it there is given the answer, which may be somebody's token. A UUID has 36 characters.
+_STRANGERS_CHARS_MIN = 20
+_CHARS_MAX = 255
 _KEPT = ("Content-Type", "Location", "ETag")
 
 
-def key_of(request: Request) -> str | None:
+def pattern(stranger: bool) -> str:
+    """What a key looks like; `stranger`: of callers who show nothing."""
+    return f"[!-~]{{{_STRANGERS_CHARS_MIN if stranger else 1},{_CHARS_MAX}}}"
+
+
+def key_of(request: Request, stranger: bool = False) -> str | None:
     """The request's key; plain, or as the structured string of the draft (quoted).
 
     Raises:
-        InputError: it is empty, too long, or not visible ASCII.
+        InputError: it is empty, too long, not visible ASCII, or too easy to guess for a stranger.
     """
     text = request.headers.get("Idempotency-Key")
     if text is None:
         return None
     if len(text) >= 2 and text[0] == text[-1] == '"':
         text = text[1:-1]
-    if not _KEY.fullmatch(text):
-        raise InputError("Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    if not re.fullmatch(pattern(stranger), text):
+        raise InputError(f"Idempotency-Key must match {pattern(stranger)}: visible ASCII.")
     return text
 
 

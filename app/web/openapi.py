@@ -27,12 +27,13 @@ from app.errors import (
     WrongMediaType,
 )
 from app.web.access.browser import COOKIE, CSRF_HEADER
-from app.web.admin_schemas import JudgementIn
 from app.web.auth import Auth
-from app.web.machine_schemas import Problem
+from app.web.idempotency import pattern
 from app.web.operation import Answer, Call, Operation
 from app.web.problems import MEDIA_TYPE
 from app.web.routes import Edge, Routes, declared
+from app.web.schemas.admin import JudgementIn
+from app.web.schemas.machines import Problem
 
 VERSION = "1.0.0"
 _METHODS = ("GET", "PUT", "POST", "DELETE")
@@ -157,12 +158,13 @@ def _operation(path: str, method: str, name: str, operation: Operation) -> Json:
         described["description"] = operation.description
     parameters = [*_path_parameters(path), *_query_parameters(operation)]
     if method == "POST" and not operation.secret:
+        stranger = operation.auth is Auth.NONE
         parameters.append(
             {
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "The same key and request again: the same response, not run twice.",
-                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+                "schema": {"type": "string", "pattern": f"^{pattern(stranger)}$"},
             }
         )
     if parameters:

@@ -15,7 +15,10 @@ from app.errors import QuotaExceeded
 from app.settings import Settings
 from app.web.auth import Auth
 from app.web.operation import Answer, Call, Operation, Result
-from app.web.personal_schemas import (
+from app.web.routes import Edge, Routes
+from app.web.schemas.account import MemoryOut
+from app.web.schemas.common import timestamp
+from app.web.schemas.personal import (
     EXPORT_FORMAT,
     ErasedOut,
     ExportedConversation,
@@ -26,8 +29,6 @@ from app.web.personal_schemas import (
     LearnedModelOut,
     PersonOut,
 )
-from app.web.routes import Edge, Routes
-from app.web.schemas import MemoryOut, timestamp
 
 EXPORT = Operation(
     summary="Everything that is known of you, as one document",

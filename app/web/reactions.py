@@ -9,8 +9,8 @@ from app.errors import Conflict, NotFound
 from app.store.spool.promises import Promise
 from app.web.auth import Auth
 from app.web.operation import Answer, Call, Operation, Result
-from app.web.reaction_schemas import ReactionIn, ReactionOut, ReactionSpooled
 from app.web.routes import Edge, Routes
+from app.web.schemas.reactions import ReactionIn, ReactionOut, ReactionSpooled
 from app.web.text import normalised
 
 _SPOOLED = "It is safe on this machine's disk, and in place once the store is back"

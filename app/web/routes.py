@@ -85,7 +85,7 @@ def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str
     raw = body.read(request, edge.services) if request.method in ("POST", "PUT") else b""
     sent = _body(operation, raw)
     posts = request.method == "POST" and not operation.secret
-    key = idempotency.key_of(request) if posts else None
+    key = idempotency.key_of(request, operation.auth is Auth.NONE) if posts else None
     call = Call(identity, key, sent, query)
 
     def run() -> Response:
@@ -123,8 +123,7 @@ def _query(model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
-        raise body.invalid(found) from None
+        raise body.invalid(error) from None
 
 
 __all__ = ["DECLARED", "Edge", "Routes", "declared"]

@@ -74,7 +74,7 @@ _RULES = (
     ("/prometheus_client/", "", "metrics"),
     ("app/telemetry.py", "", "metrics"),
     ("app/web/body.py", "", "request and reply JSON"),
-    ("app/web/schemas.py", "", "request and reply JSON"),
+    ("app/web/schemas/", "", "request and reply JSON"),
     ("/pydantic/", "", "request and reply JSON"),
     ("app/web/", "", "edge"),
     ("/flask/", "", "flask, werkzeug"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from typing import Any
 
 import gevent
@@ -133,6 +134,53 @@ def test_row_27_strange_json_is_4xx(guest: Person, script: Script, name: str) ->
     assert answer.status_code in (400, 422), answer.text
     assert_problem(answer, answer.status_code, pointer=pointer)
     assert not script.asked
+
+
+def filled(begin: bytes, item: bytes, end: bytes) -> bytes:
+    """A body of almost the largest size that is read."""
+    return begin + item * ((256 * 1024 - len(begin + end)) // len(item)) + end
+
+
+COSTLY: dict[str, bytes] = {
+    "lists": filled(b'{"message":"a","context":[', b"[],", b"1]}"),
+    "objects": filled(b'{"message":"a","context":[', b"{},", b"1]}"),
+    "numbers": filled(b'{"message":"\\u0041","context":[', b"1,", b"1]}"),
+    "fields": b'{"message":"a"' + b"".join(b',"%x":1' % i for i in range(27_000)) + b"}",
+    "wrong lines": filled(b'{"message":"a","context":[', b'{"a":1},', b"{}]}"),
+    "NULs": filled(b'{"message":"a","context":[', b'"\\u0000",', b"1]}"),
+    "as many lists as may be": b'{"message":"a","context":[' + b"[]," * 9_990 + b"1]}",
+    "brackets in a text": filled(b'{"message":"', b"[{", b'"}'),
+}
+
+
+@pytest.mark.faults(27)
+@pytest.mark.parametrize("name", COSTLY)
+def test_row_27_the_costliest_bodies_are_cheap_to_refuse(
+    guest: Person, script: Script, name: str
+) -> None:
+    times = []
+    for _ in range(2):  # the first one may meet the collection of garbage
+        begun = time.process_time()
+        answer = post(guest, COSTLY[name])
+        times.append(time.process_time() - begun)
+        assert answer.status_code in (400, 422)
+        problem = assert_problem(answer, answer.status_code)
+        assert len(problem.get("errors", [])) <= 20
+    assert min(times) < 0.4
+    assert not script.asked
+
+
+@pytest.mark.faults(27)
+def test_nesting_is_allowed_up_to_a_depth() -> None:
+    for opened, closed in ((b"[", b"]"), (b'{"a":', b"}")):
+        inner = b"[1]" if opened == b"[" else b'{"a":1}'
+        fine = opened * (body.DEPTH_MAX - 1) + inner + closed * (body.DEPTH_MAX - 1)
+        body.check(fine)
+        for core in (inner, b"[]", b"{}"):
+            with pytest.raises(InputError, match="nested"):
+                body.check(opened * body.DEPTH_MAX + core + closed * body.DEPTH_MAX)
+    body.check(b"[" + b"[]," * 1_000 + b"[]]")  # many, and none of them deep
+    body.check(b'["' + b"[" * 1_000 + b'"]')
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,25 @@ def test_bad_keys_are_422(edge: Edge, key: str) -> None:
     assert_problem(answer, 422, "invalid-input")
 
 
+@pytest.mark.faults(4)
+def test_row_4_a_strangers_key_is_none_that_can_be_guessed(edge: Edge) -> None:
+    for key in ("1", "guest", "x" * 19):  # the answer is a token; a neighbour could ask for it
+        answer = edge.client.post("/v1/auth/guest", headers={"Idempotency-Key": key})
+        assert_problem(answer, 422, "invalid-input")
+    assert (
+        edge.client.post("/v1/auth/guest", headers={"Idempotency-Key": "x" * 20}).status_code == 201
+    )
+    person = Person(edge)
+    assert person("POST", "/v1/auth/refresh", headers={"Idempotency-Key": "1"}).status_code == 200
+    paths = edge.client.get("/openapi.json").json["paths"]
+    patterns = [
+        parameter["schema"]["pattern"]
+        for path in ("/v1/auth/guest", "/v1/auth/refresh")
+        for parameter in paths[path]["post"]["parameters"]
+    ]
+    assert patterns == ["^[!-~]{20,255}$", "^[!-~]{1,255}$"]
+
+
 def test_every_post_takes_a_key(edge: Edge) -> None:
     document = edge.client.get("/openapi.json").json
     posts = [path for path, methods in document["paths"].items() if "post" in methods]

@@ -11,7 +11,7 @@ import pytest
 from app.domain import LearnedModel
 from app.store.personal import DATASET, Personal
 from app.store.store import Store
-from app.web.personal_schemas import ErasedOut, ExportOut
+from app.web.schemas.personal import ErasedOut, ExportOut
 from tests.app.web.helpers import Edge, Person, assert_problem
 
 

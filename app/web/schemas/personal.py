@@ -18,7 +18,9 @@ from app.domain import (
 )
 from app.store.contexts import TurnView
 from app.store.personal import Entry, Kept, Standing
-from app.web.schemas import ConversationItem, MemoryOut, Timestamp, TurnOut, shown, timestamp
+from app.web.schemas.account import MemoryOut
+from app.web.schemas.common import Timestamp, shown, timestamp
+from app.web.schemas.conversations import ConversationItem, TurnOut
 
 EXPORT_FORMAT = "kindred-export/1"
 _VERSION = "0123456789ab"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from app.store.access.api_keys import Scope
-from app.web.schemas import Timestamp, shown
+from app.web.schemas.common import Timestamp, shown
 
 
 class SessionOut(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.web.schemas import example
+from app.web.schemas.common import example
 
 
 class FlagDefinition(BaseModel):

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from app.domain import Feeling, ReactionKind
-from app.web.schemas import CONVERSATION_ID, REPLY_ID, example, shown
+from app.web.schemas.common import CONVERSATION_ID, REPLY_ID, example, shown
 
 
 class ReactionIn(BaseModel):

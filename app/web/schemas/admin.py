@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.domain import Candidate, Impression, ReactionEvent, ReactionKind, Slate, Source
-from app.web.schemas import PageQuery, ReplyOut, Timestamp, example, shown, timestamp
+from app.web.schemas.chat import ReplyOut
+from app.web.schemas.common import PageQuery, Timestamp, example, shown, timestamp
 
 JUDGEMENTS_MAX = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.web.schemas import shown
+from app.web.schemas.common import shown
 
 
 class ProblemField(BaseModel):
