@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     jwks_url: str = ""  # of an identity provider whose tokens are accepted too
     jwks_file: Path | None = None  # its keys as a file instead
     jwt_issuer: str = ""  # what its tokens say in iss, exactly
-    jwt_audience: str = ""  # what its tokens say in aud, alone
+    jwt_audience: str = ""  # what its tokens name in aud, alone or among others
     jwt_algorithms: str = "RS256"  # of RS256, PS256, ES256; several with commas
     master_key: str = Field(default="", repr=False)  # empty: made once, in var/master_key
     proxies: int = Field(default=0, ge=0, le=5)  # trusted proxies in front (X-Forwarded-For)
