@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,6 +111,11 @@ def public(data: Path, limit: int, seed: int) -> list[Material]:
         labels = {name: value for name, value in no.items() if not seen.get(name)}
         found.append(Material(text, labels, _PUBLIC_WEIGHT, own=False))
     return [*found, *_contexts(data / "reactions" / "diasafety.jsonl.gz", chance, limit)]
+
+
+def some(material: Sequence[Material], limit: int, seed: int) -> list[Material]:
+    """So many at random; all where there are fewer."""
+    return random.Random(seed).sample(material, min(limit, len(material)))
 
 
 def _turns(folder: Path) -> Iterator[str]:
