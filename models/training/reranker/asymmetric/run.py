@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from models.checkpoint import DataSource
+from models.checkpoint import DataSource, ModelFileError
 from models.encoder import SAMPLE, Encoder, WordPiece
-from models.reranker import Renderer, RerankNet
+from models.reranker import Renderer, RerankNet, open_folder
 from models.runtimes.torch_bert import prepare_for, resolve_base
 from models.training.judgements import (
     Dialog,
@@ -169,7 +169,9 @@ def _reacted(options: argparse.Namespace) -> Reacted | None:
 
 
 def _config(options: argparse.Namespace, reacted: Reacted | None) -> TrainConfig:
-    config = TrainConfig(minutes=options.minutes, seed=options.seed, base=options.base)
+    config = TrainConfig(
+        minutes=options.minutes, seed=options.seed, base=options.base, bf16=options.bf16
+    )
     if reacted is None:
         return config
     judged = {**config.judged, **reacted.per_step()}
@@ -220,8 +222,7 @@ def _head(
 ) -> dict[str, torch.Tensor]:
     """What a new run starts from: another run, or a head trained on frozen features."""
     if options.init is not None:
-        started: dict[str, torch.Tensor] = torch.load(options.init, weights_only=True)["net"]
-        return started
+        return init_tensors(options.init, config)
     path = options.run / "head.pt"
     if path.exists():
         kept: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
@@ -251,6 +252,20 @@ def _head(
     options.run.mkdir(parents=True, exist_ok=True)
     torch.save(tensors, path)
     return tensors
+
+
+def init_tensors(init: Path, config: TrainConfig) -> dict[str, torch.Tensor]:
+    """The tensors of another run's state or of a written reranker; ends where they do not fit."""
+    if init.is_file():
+        started: dict[str, torch.Tensor] = torch.load(init, weights_only=True)["net"]
+        return started
+    try:
+        net, _, written = open_folder(init, config.base)
+    except ModelFileError as error:
+        raise SystemExit(f"train_reranker: --init: {error}") from error
+    if (written["join"], tuple(written["heads"])) != (config.join, config.heads):
+        raise SystemExit(f"train_reranker: --init: {init} has other heads or joins elsewhere")
+    return net.state_dict()
 
 
 def head_tensors(net: RerankNet) -> dict[str, torch.Tensor]:
@@ -283,11 +298,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--reactions", type=Path, help="a file of examples: heads of reactions")
     parser.add_argument("--run", type=Path, default=Path("checkpoints/reranker"))
     parser.add_argument("--out", type=Path, default=Path("artifacts/reranker"))
-    parser.add_argument("--init", type=Path, help="another run's state.pt to start from")
+    parser.add_argument("--init", type=Path, help="a reranker's folder, or a run's state.pt")
     parser.add_argument("--note", default="", help="kept in the manifest, beside the command")
     parser.add_argument("--base", default="auto", help="auto, a folder or a hub id")
     parser.add_argument("--minutes", type=float, default=60.0, help="of training, over all resumes")
     parser.add_argument("--head-lists", type=int, default=14000)
+    parser.add_argument("--bf16", action="store_true", help="products in bf16, where it is quick")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=7)
     return parser

@@ -52,6 +52,7 @@ class TrainConfig:
     heads: tuple[str, ...] = HEADS
     bce: float = 0.2
     save_every: float = 3.0
+    bf16: bool = False  # matrix products of a step; weights and losses stay in fp32
 
 
 @dataclass
@@ -141,7 +142,9 @@ class Trainer:
         items, parts = self._draw(rng, progress)
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * schedule(progress, self.config.warmup)
-        logits = self.net(RerankBatch.of(items), self.config.frozen)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
+            logits = self.net(RerankBatch.of(items), self.config.frozen)
+        logits = logits.float()
         losses = {self.config.heads[part.head]: self._loss(logits, part) for part in parts}
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
