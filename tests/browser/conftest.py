@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,17 +21,6 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM_ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 READY_SECONDS = 400.0  # the first start builds the index
 WAIT_MS = 20_000  # for anything on the page: machines may be slow and busy
 # Deadlines that a busy machine keeps: these tests ask what is answered, not how fast.
@@ -107,18 +95,6 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
     pytest.fail("the service did not start:\n" + log.read_text(errors="replace")[-3000:])
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium of the system, or a skip where there is none."""
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    if path is None:
-        pytest.skip("no Chromium on PATH")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @dataclass

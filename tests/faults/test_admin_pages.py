@@ -12,7 +12,7 @@ from tests.faults.service import Service
 
 browser = pytest.importorskip("tests.browser.conftest", reason="playwright is not installed")
 expect = browser.playwright.expect
-chromium, visit, _expectations = browser.chromium, browser.visit, browser._expectations
+visit, _expectations = browser.visit, browser._expectations
 
 pytestmark = [pytest.mark.faults(34, 36), pytest.mark.slow, pytest.mark.browser]
 
