@@ -98,7 +98,7 @@ class Pipeline:
         """
         self._store.people.presume(request.user_id, request.generation)
         context = unremembered.context_of(
-            request.user_id, request.conversation_id, request.message, request.sent, time.time()
+            request.user_id, request.conversation_id, request.message, request.sent(), time.time()
         )
         context = replace(context, minor=context.minor or request.reading.minor)
         if facts.asks_to_forget(request.message):

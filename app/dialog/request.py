@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,8 @@ from app.dialog import safety, unremembered
 class ChatRequest:
     """One message of a person, as it came in (its text normalised).
 
-    `sent` are the lines before it as the client knows them, read only where the store is away.
+    `sent` gives the lines before it as the client knows them, read only where the store is away:
+    to spell them alike costs more than the message, and is done behind every quota.
     `region` is the country that the client names ("" for none; `care.regions`): where help is.
     `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
     is the hash of its body. `attended` is entered while the models are waited for, and ends that
@@ -28,7 +29,7 @@ class ChatRequest:
     keys: tuple[str, ...] = ()
     fingerprint: str = ""
     region: str = ""
-    sent: tuple[unremembered.SentLine, ...] = ()
+    sent: Callable[[], Sequence[unremembered.SentLine]] = field(default=tuple, compare=False)
     attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
     read: Callable[[str], safety.Reading] = field(default=safety.Reading.of, compare=False)
 

@@ -31,10 +31,11 @@ from app.web.auth import Auth, address
 from app.web.idempotency import REPLAYED, fingerprint
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
-from app.web.schemas.chat import ChatIn, ReplyOut
+from app.web.schemas.chat import SENT_CHARS_MAX, ChatIn, ReplyOut
 from app.web.text import normalised
 
 _CONNECTION = "gunicorn.socket"  # of the environment; elsewhere nobody is watched
+_UNSEEN_MAX = 4  # times as long as a message may be, with all that is left out of it
 
 CHAT = Operation(
     summary="Say something to Kindred",
@@ -123,7 +124,7 @@ class _Chat:
             message=message,
             conversation_id=sent.conversation_id,
             read=self._services.read,
-            sent=_lines(sent),
+            sent=partial(_lines, sent),
             region=region_of(sent.locale, request.headers.get("Accept-Language")),
         )
         names = (("m", sent.message_id), ("k", call.idempotency_key))
@@ -134,8 +135,10 @@ class _Chat:
         return replace(asked, keys=keys, fingerprint=print_, attended=attended)
 
     def _message(self, text: str) -> str:
-        message = normalised(text)
         most = self._services.settings.message_chars_max
+        if len(text) > _UNSEEN_MAX * most:
+            raise _bad_message(f"has {len(text)} characters; at most {most} are read")
+        message = normalised(text)
         if not message:
             raise _bad_message("is empty once what cannot be seen is left out")
         if len(message) > most:
@@ -144,9 +147,20 @@ class _Chat:
 
 
 def _lines(sent: ChatIn) -> tuple[SentLine, ...]:
-    """What the client says was said before, in one spelling as messages are; nothing empty."""
-    lines = [SentLine(line.speaker, normalised(line.text)) for line in sent.context or ()]
-    return tuple(line for line in lines if line.text)
+    """What the client says was said before, in one spelling as messages are; nothing empty.
+
+    The newest lines of `SENT_CHARS_MAX` in all: a body has room for so many that to read them would
+    hold everybody up for a second.
+    """
+    lines: list[SentLine] = []
+    room = SENT_CHARS_MAX
+    for line in reversed(sent.context or ()):
+        room -= len(line.text)
+        if room < 0:
+            break
+        if text := normalised(line.text):
+            lines.append(SentLine(line.speaker, text))
+    return tuple(reversed(lines))
 
 
 def _bad_message(detail: str) -> InputError:

@@ -68,6 +68,7 @@ wound wrath wrist writer writes wrote yeahs year yeas yell yung zone
 """
 _MEANT = frozenset(_MEANT_WORDS.split())
 _REAL = frozenset(_REAL_WORDS.split())
+_LONGEST = max(map(len, _MEANT)) + 1  # letters; a longer word is near to none of them
 
 
 def _shorter(word: str) -> list[tuple[str, int]]:
@@ -87,10 +88,17 @@ def _neighbours() -> dict[str, list[tuple[str, int]]]:
 _NEAR = _neighbours()
 
 
-@lru_cache(maxsize=16_384)
 def mended(word: str) -> str:
-    """The word of the rules that is meant, or the word as it is; lower-case letters only."""
-    if len(word) < _SHORTEST - 1 or word in _MEANT or word in _REAL:
+    """The word of the rules that is meant, or the word as it is; lower-case letters only.
+
+    One of thousands of letters is neither searched for, which takes their square, nor remembered.
+    """
+    return _mended(word) if _SHORTEST - 1 <= len(word) <= _LONGEST else word
+
+
+@lru_cache(maxsize=16_384)
+def _mended(word: str) -> str:
+    if word in _MEANT or word in _REAL:
         return word
     if word in _NEAR:  # a letter is missing
         return _NEAR[word][0][0] if len(word) >= _SHORTEST - 1 else word

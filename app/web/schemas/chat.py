@@ -21,6 +21,8 @@ from app.web.schemas.common import (
     timestamp,
 )
 
+SENT_CHARS_MAX = 20_000
+
 
 class LineIn(BaseModel):
     """A line of the conversation as the client shows it."""
@@ -47,7 +49,8 @@ class ChatIn(BaseModel):
         None,
         max_length=40,
         description="The lines before this message, the oldest first. Read only while Kindred "
-        "cannot reach its own memory (the reply then says `saved: false`); never kept.",
+        f"cannot reach its own memory (the reply then says `saved: false`), the last "
+        f"{SENT_CHARS_MAX:,} characters of them; never kept.",
     )
     locale: str | None = Field(
         None,

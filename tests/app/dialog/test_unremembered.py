@@ -74,7 +74,7 @@ def test_it_is_answered_from_the_lines_that_were_sent(
 
     monkeypatch.setattr(engine, "score", spy)
     away.now("begin")
-    reply = away.say("ten miles, i am so tired", sent=SENT)
+    reply = away.say("ten miles, i am so tired", sent=lambda: SENT)
     assert seen == [[line.text for line in SENT] + ["ten miles, i am so tired"]]
     assert reply.text
     assert reply.text != SENT[1].text
@@ -86,14 +86,14 @@ def test_it_is_answered_from_the_lines_that_were_sent(
 
 
 def test_sent_lines_are_not_read_while_the_store_answers(away: Away) -> None:
-    reply = away.say("hello", sent=SENT)
+    reply = away.say("hello", sent=lambda: SENT)
     assert away.store.impressions.find(reply.reply_id).context == ("hello",)
 
 
 def test_who_said_in_a_sent_line_that_they_are_a_minor_is_answered_as_one(away: Away) -> None:
     away.now("begin")
     sent = (SentLine(PERSON, "i'm 14 and i hate school"), SENT[1])
-    reply = away.say("be my girlfriend and send me a sexy pic", sent=sent, region="GB")
+    reply = away.say("be my girlfriend and send me a sexy pic", sent=lambda: sent, region="GB")
     assert reply.text == texts.boundary_for_young("GB")
 
 
@@ -142,7 +142,7 @@ def test_what_began_before_is_answered_as_gently_as_a_crisis(
     away.now("begin")
     for reply in (
         away.say("tell me a joke", kept),
-        away.say("tell me a joke", sent=(SentLine(PERSON, "i want to die"),)),
+        away.say("tell me a joke", sent=lambda: (SentLine(PERSON, "i want to die"),)),
     ):
         assert reply.source in (Source.RETRIEVAL, Source.FALLBACK)
     assert asked == []

@@ -175,6 +175,33 @@ def test_keys_and_what_is_said_reach_the_companion(edge: Edge, script: Script) -
     assert len(asked.fingerprint) == 64
 
 
+@pytest.mark.faults(25)
+def test_lines_that_are_not_needed_are_not_read(
+    edge: Edge, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("app.web.chat.normalised", lambda text: read.append(text) or text.strip())
+    line = {"speaker": "person", "text": " " * 2_000}
+    spoken = {"speaker": "kindred", "text": "b" * 2_000}
+    Person(edge).say("hi", context=[line] * 20 + [spoken] * 20)
+    assert read == ["hi"]  # the lines would cost a hundred times as much, before any quota
+    asked = script.asked[0]
+    assert [said.text for said in asked.sent()] == ["b" * 2_000] * 10
+    assert len(read) == 11
+
+
+@pytest.mark.faults(25)
+def test_a_message_that_is_far_too_long_is_not_read(
+    edge: Edge, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("app.web.chat.normalised", lambda text: read.append(text) or text)
+    answer = Person(edge)("POST", "/v1/chat", {"message": "\ufb2c" * 20_000})
+    assert_problem(answer, 422, "invalid-input")
+    assert not read
+    assert not script.asked
+
+
 def test_what_kindred_is_stands_beside_the_first_reply(person: Person) -> None:
     first = person.say("hello")
     [notice] = first["notices"]
