@@ -25,8 +25,8 @@ _COMMAND = re.compile(
 _ALL = re.compile(
     r"(?:(?:everything|all|anything|what|whatever|all of (?:it|that))(?: that)?"
     r"(?: (?:about me|you(?:'ve)? (?:know|knew|learned|learnt|remember|stored|saved|have|heard)"
-    r"(?: (?:about|of|on) me)?|i(?:'ve| have)?(?: ever)? (?:told|said|tell)(?: to)?(?: you)?"
-    r"(?: about (?:me|myself))?))+"
+    r"(?: (?:of|on) me)?|i(?:'ve| have)?(?: ever)? (?:told|said|tell)(?: to)?(?: you)?"
+    r"(?: about myself)?))+"
     r"|everything|(?:all )?(?:of )?my (?:data|facts|memories|information|info)|"
     r"(?:all )?(?:your|the) memor(?:y|ies)(?: of me)?)(?: please| now)*",
     _I,

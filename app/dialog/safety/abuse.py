@@ -119,7 +119,7 @@ _SEXUAL = _family(
     " kink, spread your, undress, your clothes, your underwear, your bra, wearing under, panties,"
     " porn, sit on my face, bend you, touching myself, masturbat, rape, submissive",
     r"""
-    (?:send|show|give|want|share)(?: (?:me|us|some|your|a|more|your))* (?:nudes?|naked pic[a-z]*|\
+    (?:send|show|give|want|share)(?: (?:me|us|some|your|a|more))* (?:nudes?|naked pic[a-z]*|\
       BODY)(?= )
     talk (?:dirty|sexy)(?! lang)|dirty talk(?: to me| with me)?
     (?:want to|going to|would|will|let me|can i|could|let us|wish i could) (?:fuck|bang|screw|\

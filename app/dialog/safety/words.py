@@ -18,8 +18,8 @@ _THREE = tuple(3 * chr(letter) for letter in range(ord("a"), ord("z") + 1))
 _COUNTED = re.compile(r"[0-9]+[a-z]*")  # "14", "14yo"; "1gn0re" is a word in disguise
 _TOKEN = re.compile(r"[a-z0-9$](?:[a-z0-9'*$@]*[a-z0-9])?|\.\.+|[.!?;]")
 _SPELLED = re.compile(r"(?<![a-z0-9])(?:[a-z][ ._-]){3,40}[a-z](?![a-z0-9])")  # "k i l l"
-# A character may stand for eighteen; a letter with its marks for three. So much is read of a message
-# of nothing but such ones, which nobody writes: it costs little more than any other.
+# A character may stand for eighteen; a letter with its marks for three. So much is read of a
+# message of nothing but such ones, which nobody writes: it costs little more than any other.
 _EXPANDED, _EXPANDED_MORE = 3, 400
 _SENTENCE_ENDS = re.compile(r"(?: \.){2,} ")
 _LEET = str.maketrans("013457$@", "oieastsa")

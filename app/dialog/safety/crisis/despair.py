@@ -158,7 +158,7 @@ DESPAIR = (
           last night|by|i))
         tried (?:to end|ending) it
         (?:(?<! not )want|wish|need|begging for)(?: (?:it|this|everything|all|the|my|of this|\
-          pain|suffering|hurting|life|this life))* (?:to )?(?:be over|stop|end|stopped|\
+          pain|suffering|hurting|life))* (?:to )?(?:be over|stop|end|stopped|\
           ended)(?= (?:\.|all|life|forever|already|so|for good|now|i |and))(?! now)
         """,
     ),
@@ -178,8 +178,8 @@ DESPAIR = (
           happier)(?: off)? without (?:her|him|them)
         (?:am|feel like|being|being such|be|become|became|been|feels like|only|such) (?:(?:only|\
           just|nothing but|such|always|i am) ){0,3}a burden(?! of)
-        i (?:am|feel)(?: (?:so|such|a|like|like a|completely|utterly|a complete|\
-          a total))* (?:worthless|waste of (?:space|air|oxygen|skin|life|a life))
+        i (?:am|feel)(?: (?:so|such|a(?: complete| total)?|like|completely|\
+          utterly))* (?:worthless|waste of (?:space|air|oxygen|skin|life|a life))
         """,
     ),
     family(
@@ -187,7 +187,7 @@ DESPAIR = (
         "afterlife, lord, god, jesus, give, giving, gave, voices, scared, afraid, worried, "
         "terrified, something, tell my, me dead, me gone, me to die",
         r"""
-        (?:say|said|saying|says)(?: (?:my|my final|final|one last|\
+        (?:say|said|saying|says)(?: (?:my|final|one last|\
           last))* goodbyes?(?: (?:to everyone|to everybody|forever|for good|one last time|\
           for the last time|to the world|to my life|to life|before i go))
         goodbye (?:forever|cruel world|world|for good|life)(?! tour)|this is (?:my )?(?:last |\

@@ -175,7 +175,7 @@ SIGNS = (
         "hang it up, maker",
         r"""
         (?:wrote|written|write|writing|finished|left|leaving|leave|have|my)(?: (?:a|my|the|all|\
-          out|been|all my|some))* (?:suicide |last |final |goodbye |farewell )(?:notes?|letters?|\
+          out|been|some))* (?:suicide |last |final |goodbye |farewell )(?:notes?|letters?|\
           messages?|texts?|poem|video)(?! (?:to my boss|for work))
         (?:wrote|written|writing|finished)(?: (?:the|my|some|all))* (?:letters|notes)(?: \
           [a-z]+){0,2}? (?:for each|to (?:each|everyone|everybody|all|my (?:kids|family|parents|\
