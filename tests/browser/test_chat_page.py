@@ -284,3 +284,12 @@ def test_two_tabs_show_one_conversation(visit: Any) -> None:
     other.keyboard.press("Enter")
     expect(visitor.page.locator(".message")).to_have_count(6)
     assert len(visitor.api("/v1/conversations")["items"]) == 1
+
+
+def test_a_link_to_no_conversation_opens_a_page_that_works(visit: Any) -> None:
+    visitor = visit().open("/#%")
+    visitor.say("hello")
+    expect(visitor.page.locator(".message")).to_have_count(2)
+    visitor.open("/#/explain/%").page.reload()
+    visitor.say("how are you?")
+    visitor.forget_complaints()  # the browser logged that there is no such conversation

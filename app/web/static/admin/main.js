@@ -58,7 +58,15 @@ function route() {
   scrollTo(0, 0);
   if (section === "reactions") return reactions.show();
   if (section === "flags") return flags.show();
-  return explain.show(decodeURIComponent(rest.join("/")));
+  return explain.show(decoded(rest.join("/")));
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // somebody's link, and no id
+  }
 }
 
 byId("key-form").addEventListener("submit", async (event) => {

@@ -120,7 +120,7 @@ document.addEventListener("visibilitychange", () => {
 });
 
 themeButton(byId("theme"));
-const wanted = decodeURIComponent(location.hash.slice(1)) || kept.get("last");
+const wanted = location.hash.slice(1) || kept.get("last"); // an id needs no decoding, and `%` has none
 if (wanted && session() && !outbox.unbegun) void talk.open(wanted);
 else talk.begin();
 void list.refresh();
