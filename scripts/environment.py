@@ -15,7 +15,9 @@ _TELLING = {"requirements.txt": "torch", "requirements-train.txt": "accelerate"}
 """Of what each file installs, the package that nothing else would have brought."""
 
 
-def run(main: Callable[[list[str]], int], requirements: str = "requirements-train.txt") -> NoReturn:
+def run_in_venv(
+    main: Callable[[list[str]], int], requirements: str = "requirements-train.txt"
+) -> NoReturn:
     """End the process with `main(arguments)`; the system's Python goes on in `.venv` first.
 
     Who started it in an environment of their own stays there. Where packages are missing, the

@@ -189,7 +189,7 @@ def test_the_keyboard_is_enough(visit: Any) -> None:
 def test_a_crisis_is_answered_calmly(visit: Any) -> None:
     visitor = visit().open()
     reply = visitor.say("I want to kill myself")
-    expect(reply).to_contain_text("116 123")
+    expect(reply).to_contain_text("findahelpline.com")  # with the lines of any country
     assert "calm" in str(reply.get_attribute("class"))
     assert reply.get_by_role("button", name="Another answer").count() == 0
     expect(visitor.page.locator("#feeling")).to_be_hidden()

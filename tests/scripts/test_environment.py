@@ -32,8 +32,8 @@ def elsewhere(tmp_path: Path) -> Path:
         "def main(words):\n"
         "    print(sys.prefix, *words)\n"
         "    return 3\n"
-        "from scripts.environment import run\n"
-        "run(main)\n"
+        "from scripts.environment import run_in_venv\n"
+        "run_in_venv(main)\n"
     )
     return tmp_path
 
@@ -74,5 +74,7 @@ def test_missing_packages_are_one_line(elsewhere: Path) -> None:
 def test_every_command_enters_it(name: str) -> None:
     source = (ROOT / "scripts" / name).read_text(encoding="utf-8")
     last = source.rpartition('if __name__ == "__main__":\n')[2]
-    assert last.lstrip().startswith("from scripts.environment import run\n\n    run(main")
+    assert last.lstrip().startswith(
+        "from scripts.environment import run_in_venv\n\n    run_in_venv(main"
+    )
     assert "main" in runpy.run_path(str(ROOT / "scripts" / name), run_name="tried")

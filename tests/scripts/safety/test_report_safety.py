@@ -64,7 +64,7 @@ def test_without_redis_it_says_so_in_one_line(settings: Settings, tmp_path: Path
     away = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/none.sock"})
     done = run(away)
     assert done.returncode == 1
-    assert done.stderr.startswith("report_safety: ")
+    assert done.stderr.startswith("scripts/report_safety: ")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -146,5 +146,6 @@ def test_too_few_reactions_are_one_line(tmp_path: Path) -> None:
     write_examples(tmp_path / "r.jsonl", rows)
     with pytest.raises(ValueError, match="no kind of reaction has 10 labels"):
         read_reacted(tmp_path / "r.jsonl")
+    (tmp_path / "dialogs").mkdir()
     with pytest.raises(SystemExit, match="--reactions"):
         run.main(["--data", str(tmp_path), "--reactions", str(tmp_path / "none.jsonl")])
