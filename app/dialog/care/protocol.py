@@ -43,7 +43,7 @@ def answer(
 
     Args:
         reading: what the message's words speak of.
-        said: Kindred's lines so far in this conversation, which are not said again.
+        said: Kindred's lines so far in this conversation, oldest first; none is said again.
         region: a code of `regions.REGIONS`, or "".
         minor: the person said that they are under 18.
     """
@@ -51,7 +51,10 @@ def answer(
         return care(reading.danger, said, region, minor=minor)
     if minor and for_adults(message):
         return Answer(texts.boundary_for_young(region))
-    return None if reading.boundary is None else Answer(reading.boundary)
+    if reading.boundary is not None:
+        return Answer(reading.boundary)
+    staying = _staying(said)
+    return None if staying is None else Answer(staying)
 
 
 def care(
@@ -77,6 +80,21 @@ def follow_up_is_due(context: UserContext) -> bool:
         return False
     told = [turn.text for turn in context.turns if turn.speaker is Speaker.PERSON]
     return len(told) >= 3 and safety.is_crisis(told[-3]) and not safety.is_crisis(told[-2])
+
+
+def _staying(said: Collection[str]) -> str | None:
+    """What is said to the first messages after a danger; None: the models may answer again.
+
+    "no, tonight" is a danger only to who heard the line before it, and no model here can be
+    trusted with that. So nobody is handed back to them at once.
+    """
+    since: list[str] = []
+    for line in reversed(list(said)):
+        if (kind := texts.kind_of(line)) is not None:
+            fresh = [text for text in texts.STAYING[kind] if text not in said]
+            return fresh[0] if fresh and len(since) < len(texts.STAYING[kind]) else None
+        since.append(line)
+    return None
 
 
 def _crisis(kind: Kind, said: Collection[str], region: str, *, young: bool) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from app.dialog.care.regions import REGIONS, Region
 
-CRISIS_VERSION = "crisis-2026-12.2"
+CRISIS_VERSION = "crisis-2026-12.3"
 """Names the texts and the table of regions; logged with every reply of the protocol."""
 
 NOTICES_VERSION = "notices-2026-12"
@@ -72,6 +72,27 @@ _AGAIN = {
     ),
 }
 
+STAYING = {
+    Kind.SELF: (
+        "Thank you for telling me that, too. If there is anything near you that you could hurt "
+        "yourself with, please put a door between you and it, or give it to somebody. Is anyone "
+        "with you, or on their way?",
+        "I'm still here, and you don't need the right words. What would make the next hour a "
+        "little easier to get through?",
+    ),
+    Kind.OTHER: (
+        "Thank you for telling me that, too. Caring for somebody in that place is hard. Is there "
+        "anyone beside you in this?",
+        "I'm still here. You have done right to worry out loud. How are you, yourself, just now?",
+    ),
+    Kind.LOSS: (
+        "Thank you for telling me that, too. There is no hurry here. What do you miss most today?",
+        "I'm still here. What have these last days been like for you?",
+    ),
+}
+"""What the next messages after an answer of the protocol hear: written to fit a "no, tonight" and
+an "I called my sister" alike, as nobody can be sure then what a short line means."""
+
 _GENERAL_LINES = (
     "In the US or Canada you can call or text 988, in the UK and Ireland Samaritans are on "
     f"116 123, and {DIRECTORY} lists lines for other countries."
@@ -115,6 +136,16 @@ def again(kind: Kind, region: str = "", *, young: bool = False) -> tuple[str, ..
 def opening(kind: Kind) -> str:
     """What the first answer of a kind begins with, in every region."""
     return _FIRST[kind].partition("{")[0]
+
+
+def kind_of(line: str) -> Kind | None:
+    """Which kind of the protocol's answers a line of Kindred's is; None: it is none."""
+    return next((kind for kind in Kind if any(map(line.startswith, _openings(kind)))), None)
+
+
+@lru_cache(maxsize=len(Kind))
+def _openings(kind: Kind) -> tuple[str, ...]:
+    return opening(kind), *(text.partition("{")[0] for text in _AGAIN[kind])
 
 
 def follow_up(region: str = "", *, young: bool = False) -> str:

@@ -135,6 +135,9 @@ def test_a_crisis_is_answered_first_and_marks_the_conversation(
     assert reply.source is Source.SAFETY
     assert "988" in reply.text
     assert reply.variants == {}
+    for message in ("no, tonight", "i called my sister"):
+        staying = say(message, reply.conversation_id)
+        assert (staying.source, staying.variants) == (Source.SAFETY, {})
     after = say("tell me something", reply.conversation_id)
     slate = store.impressions.find(after.reply_id).slate
     assert after.variants == {}

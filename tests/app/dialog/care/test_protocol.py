@@ -66,6 +66,34 @@ def test_nobody_hears_the_same_text_again_while_there_is_another() -> None:
     assert fifth == said[1], "the one that was said longest ago"
 
 
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("place", [None, 0, -1])
+def test_nobody_is_handed_back_to_the_models_at_once(kind: Kind, place: int | None) -> None:
+    """Two messages after a danger hear written words, whatever they seem to speak of."""
+    told = texts.first(kind, "GB") if place is None else texts.again(kind, "GB")[place]
+    said = ["Hello there.", told]
+    for message in ("no, tonight", "what's for dinner"):
+        staying = answer(message, said, "GB")
+        assert staying.text in texts.STAYING[kind]
+        assert not staying.crisis
+        said.append(staying.text)
+    assert len(set(said)) == 4
+    assert protocol.answer(Reading.of("and then"), "and then", said, "GB", minor=False) is None
+
+
+def test_what_is_said_to_stay_is_said_once() -> None:
+    said = [texts.first(Kind.SELF), *texts.STAYING[Kind.SELF], "Tell me more.", "Go on."]
+    said.append(answer("i still want to die", said).text)
+    assert protocol.answer(Reading.of("yes"), "yes", said, "", minor=False) is None
+
+
+def test_no_words_of_the_protocol_are_taken_for_another_kinds() -> None:
+    for kind in Kind:
+        for line in (texts.first(kind, "US"), *texts.again(kind, "US")):
+            assert texts.kind_of(line) is kind
+        assert all(texts.kind_of(line) is None for line in texts.STAYING[kind])
+
+
 def test_a_danger_of_another_kind_gets_its_own_first_text() -> None:
     said = [answer("my friend wants to kill herself").text]
     assert answer("and i want to die too", said).text == texts.first(Kind.SELF)
