@@ -25,7 +25,7 @@ RUNTIMES = {
     ("torch", "bf16"): 0.6,
     ("openvino", "fp32"): 1e-3,
     ("openvino", "bf16"): 0.6,
-    ("openvino", "int8"): 0.6,
+    ("openvino", "int8"): 0.9,
     ("onnx", "fp32"): 1e-3,
     ("static", "fp32"): 1e-3,
 }
