@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from app.errors import StartupError, StoreUnavailable
+from app.store.disk import sync_folder
 from app.store.wrapping import ledger_key
 
 LEDGER_SECONDS = 400 * 86_400.0  # longer than any token lives, and than any backup may be kept
@@ -53,7 +54,7 @@ class Ledger:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-            _sync(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise StartupError(f"the erasure ledger {path} cannot be used: {error}") from None
 
@@ -148,7 +149,7 @@ class Ledger:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self.path)
-            _sync(self.path.parent)
+            sync_folder(self.path.parent)
             return len(known) - len(kept)
 
     @contextlib.contextmanager
@@ -157,11 +158,3 @@ class Ledger:
         with self.path.with_name(f".{self.path.name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

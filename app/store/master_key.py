@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.errors import StartupError
 from app.store.codec import KEY_BYTES
+from app.store.disk import sync_folder
 
 
 def load_master_key(setting: str, path: Path) -> bytes:
@@ -43,7 +44,7 @@ def following_of(path: Path) -> Path:
 def begin(path: Path) -> bytes:
     """The next master key, on the disk; the same one where it was begun before (StartupError)."""
     following = _read_or_make(following_of(path))
-    _sync(path.parent)
+    sync_folder(path.parent)
     return following
 
 
@@ -55,7 +56,7 @@ def finish(path: Path, *, given: bool) -> Path:
     """
     place = path.with_name(f"{path.name}.new") if given else path
     following_of(path).replace(place)
-    _sync(path.parent)
+    sync_folder(path.parent)
     return place
 
 
@@ -66,14 +67,6 @@ def _read_or_make(path: Path) -> bytes:
         return _parse(path.read_text("ascii"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise StartupError(f"{path} cannot be used as the master key: {error}") from None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _make(path: Path) -> None:

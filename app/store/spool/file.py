@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.store.disk import sync_folder
 from app.store.spool.frames import MAGIC, SETTLED, STATE_AT, Frame, frame_at, frames_of
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -150,15 +151,6 @@ class SpoolFile:
         except FileNotFoundError:
             return False
         return os.path.samestat(named, os.fstat(self._descriptor))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder as lasting as the files (OSError)."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:

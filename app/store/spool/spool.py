@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.errors import StartupError, StoreUnavailable
+from app.store.disk import sync_folder
 from app.store.ledger import Offload
-from app.store.spool.file import SpoolFile, sync_folder
+from app.store.spool.file import SpoolFile
 from app.store.spool.frames import Entry, Frame, pack
 from app.store.spool.rejects import keep_rejected
 from app.telemetry import Metrics, get_logger
