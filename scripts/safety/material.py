@@ -24,6 +24,7 @@ QUESTIONS = ("crisis", "abuse", "minor", "trick")
 HEADS = (*QUESTIONS, "other", "loss")
 FOLDS, NEVER = 2, -1
 EVERYDAY = "everyday"  # texts that are harmless whatever is asked
+TURN = "turn"  # the kind of public turns: what people write all day, harmless but for a few
 _WHOM = {"other": ("other", "third"), "loss": ("loss",)}  # how the kinds of such texts begin
 _PUBLIC_WEIGHT = 0.3  # of a text that nobody judged for this
 _LENGTHS = range(8, 400)
@@ -33,9 +34,9 @@ _LENGTHS = range(8, 400)
 class Material:
     """One text with the labels that are known of it; a head without one does not learn from it.
 
-    `own` where it was written for this: only such texts choose thresholds, each for the head of
-    its own set (`home`), everyday ones for all. `fold`: which one leaves its author out; `NEVER`
-    for none.
+    `own` where it was written for this: such texts choose thresholds, each for the head of its own
+    set (`home`), everyday ones for all; of public texts only turns of talks do (`TURN`), as nobody
+    judged them. `fold`: which one leaves its author, or this turn, out; `NEVER` for none.
     """
 
     text: str
@@ -106,10 +107,11 @@ def public(data: Path, limit: int, seed: int) -> list[Material]:
     chosen = chance.sample(turns, min(limit, len(turns)))
     no = dict.fromkeys(QUESTIONS, 0.0)
     found = []
-    for text in chosen:
+    for number, text in enumerate(chosen):
         seen = _ruled(Reading.of(text))
         labels = {name: value for name, value in no.items() if not seen.get(name)}
-        found.append(Material(text, labels, _PUBLIC_WEIGHT, own=False))
+        fold = number % FOLDS
+        found.append(Material(text, labels, _PUBLIC_WEIGHT, False, kind=TURN, fold=fold))
     return [*found, *_contexts(data / "reactions" / "diasafety.jsonl.gz", chance, limit)]
 
 

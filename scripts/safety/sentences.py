@@ -32,7 +32,7 @@ from models.text_reader import TextReader
 from models.training.sentence_reader.fit import Lesson, Recipe, score, train
 from models.training.sentence_reader.stack import fit_stack
 from models.training.text_reader.fit import fit, rows_of, threshold
-from scripts.safety.material import EVERYDAY, FOLDS, HEADS, QUESTIONS, Material
+from scripts.safety.material import EVERYDAY, FOLDS, HEADS, QUESTIONS, TURN, Material
 from scripts.safety.training import OWN, PUBLIC, WHOM, examples_of
 
 Array = NDArray[np.float64]
@@ -50,16 +50,18 @@ _NEIGHBOURS = frozenset(
 class SentenceOptions:
     """What a run is asked for.
 
-    `alarms`: the share of left-out harmless texts that may alarm, or as many as the rules alone
-    raise where that is more; of everyday ones likewise. `folds`: how many of `FOLDS` are
-    fitted; the texts of the others choose nothing. `refit`: on everything in the end; without it
-    the fit of the first fold is what is written, which never saw the texts that chose its stack.
+    `alarms`: the share of left-out harmless texts of our own that may alarm; they were written to
+    be mistaken. `everyday`: the share of left-out public turns, as people would feel it. `folds`:
+    how many of `FOLDS` are fitted; the texts of the others choose nothing. `refit`: on everything
+    in the end; without it the fit of the first fold is what is written, which never saw the texts
+    that chose its stack.
     """
 
     out: Path
     run: Path
     recipe: Recipe
     alarms: float
+    everyday: float
     strength: float
     public: bool
     folds: int = FOLDS
@@ -163,18 +165,18 @@ def _stacked(
     options: SentenceOptions,
 ) -> Told:
     """Weigh the sides of one question on its own left-out texts, everyday ones among them."""
-    home = np.array([m.home == question for m in material])
-    judged = (home | np.array([m.home == EVERYDAY for m in material])) & np.isfinite(sentence)
+    judged = [
+        i
+        for i, m in enumerate(material)
+        if np.isfinite(sentence[i]) and (m.home in (question, EVERYDAY) or m.kind == TURN)
+    ]
     margins = _margins(question, material, linear, options)
-    places = np.flatnonzero(judged)
-    ruled = [ruled_by(Reading.of(material[i].text))[question] for i in places]
-    sides = np.stack(
-        [np.array(ruled, dtype=float), np.clip(margins[places], -LIMIT, LIMIT), sentence[places]], 1
-    )
-    labels = np.array([material[i].labels[question] > 0 for i in places])
-    hard = home[places] & ~labels
-    everyday = ~home[places]
-    weights = _weights(sides, labels, hard, everyday, options.alarms)
+    chosen = [material[i] for i in judged]
+    ruled = [ruled_by(Reading.of(m.text))[question] for m in chosen]
+    clipped = np.clip(margins[judged], -LIMIT, LIMIT)
+    sides = np.stack([np.array(ruled, dtype=float), clipped, sentence[judged]], 1)
+    asked = Asked.of(question, chosen)
+    weights = weights_of(sides, asked, options.alarms, options.everyday)
     weighed = np.array([Evidence(bool(r), m, x).weighed(weights) for r, m, x in sides])
     found = {
         "rules": sides[:, 0] > 0,
@@ -182,30 +184,54 @@ def _stacked(
         "sentence": sides[:, 2] > weights["alone"],
         "all": weighed > 0,
     }
-    figures = {"texts": float(labels.sum()), "harmless": float(hard.sum())}
+    figures = {"texts": float(asked.found.sum()), "harmless": float(asked.harmless.sum())}
     for name, alarm in found.items():
-        figures[f"recall_{name}"] = _share(alarm, labels)
-        figures[f"alarms_{name}"] = _share(alarm, hard)
-        figures[f"everyday_{name}"] = _share(alarm, everyday)
+        figures[f"recall_{name}"] = _share(alarm, asked.found)
+        figures[f"alarms_{name}"] = _share(alarm, asked.harmless)
+        figures[f"everyday_{name}"] = _share(alarm, asked.turns)
     for share in _SHARES:
-        figures[f"recall_at_{share:g}"] = _share(weighed > threshold(weighed, hard, share), labels)
+        limit = threshold(weighed, asked.harmless, share)
+        figures[f"recall_at_{share:g}"] = _share(weighed > limit, asked.found)
     return Told(question, weights, figures)
 
 
-def _weights(
-    sides: Array, labels: Mask, hard: Mask, everyday: Mask, alarms: float
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class Asked:
+    """Left-out texts that choose one question's stack; each mask is (n,).
+
+    `found` and `harmless` are our own texts, by their labels; `turns` are public turns, of which a
+    few that the rules alarm on have no label: they are counted, and not learned from (`known`).
+    """
+
+    found: Mask
+    harmless: Mask
+    turns: Mask
+    known: Mask
+
+    @classmethod
+    def of(cls, question: str, texts: Sequence[Material]) -> Asked:
+        """What the texts say of a question."""
+        turns = np.array([m.kind == TURN for m in texts])
+        found = np.array([m.labels.get(question, 0.0) > 0 for m in texts]) & ~turns
+        known = np.array([question in m.labels for m in texts])
+        return cls(found, ~found & ~turns, turns, known)
+
+
+def weights_of(sides: Array, asked: Asked, alarms: float, everyday: float) -> dict[str, float]:
     """The stack of a question, and the limit above which the sentence reader `alone` says yes.
 
-    The rules alone alarm on some of these texts: what replaces them may on as many, to miss fewer.
+    Args:
+        sides: (n, 3), what rules, linear reader and sentence reader say of each text.
+        alarms, everyday: of `SentenceOptions`.
     """
-    allowed = max(alarms, float(sides[hard, 0].mean()))
-    weights = fit_stack(sides, labels, hard, allowed, _NAMES)
-    if everyday.any():
-        logits = sides @ [weights[name] for name in _NAMES]
-        least = max(alarms, float(sides[everyday, 0].mean()))
-        weights["bias"] = min(weights["bias"], -threshold(logits, everyday, least))
-    return {**weights, "alone": threshold(sides[:, 2], hard, allowed)}
+    known, harmless, turns = asked.known, asked.harmless, asked.turns
+    weights = fit_stack(sides[known], asked.found[known], harmless[known], alarms, _NAMES)
+    weights["alone"] = threshold(sides[:, 2], harmless, alarms)
+    if turns.any():
+        weighed = sides @ [weights[name] for name in _NAMES]
+        weights["bias"] = min(weights["bias"], -threshold(weighed, turns, everyday))
+        weights["alone"] = max(weights["alone"], threshold(sides[:, 2], turns, everyday))
+    return weights
 
 
 def _margins(

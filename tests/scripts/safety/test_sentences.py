@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.sentence_reader import KIND, SentenceReader
 from models.text_reader import TextReader
 from models.training.sentence_reader.fit import Recipe
 from models.training.text_reader.texts import LabelledText, write_texts
-from scripts.safety.material import EVERYDAY, HEADS, NEVER, QUESTIONS, SETS, Material, development
-from scripts.safety.sentences import SentenceOptions, lesson_of, train_sentences
+from scripts.safety.material import (
+    EVERYDAY,
+    HEADS,
+    NEVER,
+    QUESTIONS,
+    SETS,
+    TURN,
+    Material,
+    development,
+)
+from scripts.safety.sentences import (
+    Asked,
+    SentenceOptions,
+    lesson_of,
+    train_sentences,
+    weights_of,
+)
 from scripts.safety.training import Options, train
 from tests.small_models import write_encoder
 
@@ -61,6 +77,29 @@ def test_a_head_learns_most_from_its_own_set(material: list[Material]) -> None:
     assert by_head["other"] == by_head["loss"] == 0, "nobody judged whom it is about"
 
 
+def test_public_turns_hold_the_stack_to_what_people_would_feel() -> None:
+    own = [Material(f"own {i}", {"crisis": i % 2.0}, home="crisis", fold=0) for i in range(40)]
+    turns = [Material(f"turn {i}", {"crisis": 0.0}, kind=TURN, own=False) for i in range(100)]
+    unlabelled = [Material("a turn that a rule alarms on", {}, kind=TURN, own=False)]
+    asked = Asked.of("crisis", [*own, *turns, *unlabelled])
+    assert (asked.found.sum(), asked.harmless.sum(), asked.turns.sum()) == (20, 20, 101)
+    assert not asked.known[-1], "nobody judged what the rules alarm on"
+    sides = np.zeros((141, 3))
+    sides[:40, 2] = np.where(asked.found[:40], 1.0, -2.0)
+    sides[40:, 2] = -3.0
+    sides[40:50, 2] = 2.0  # a tenth of the turns looks like a danger
+    loose = weights_of(sides, asked, alarms=0.05, everyday=0.2)
+    strict = weights_of(sides, asked, alarms=0.05, everyday=0.05)
+
+    def alarms(weights: dict[str, float]) -> float:
+        return float((sides[:, 2] * weights["sentence"] + weights["bias"] > 0)[asked.turns].mean())
+
+    assert alarms(loose) == pytest.approx(10 / 101)
+    assert alarms(strict) <= 0.05
+    assert strict["bias"] < loose["bias"]
+    assert strict["alone"] >= 2.0 > loose["alone"]
+
+
 @pytest.mark.slow
 def test_a_run_is_written_whole_and_gone_on_with(material: list[Material], tmp_path: Path) -> None:
     base = tmp_path / "base"
@@ -69,7 +108,7 @@ def test_a_run_is_written_whole_and_gone_on_with(material: list[Material], tmp_p
     asked = Options(artifacts / "safety", strength=0.05, alarms=0.0, bits=12)
     linear, _ = train(material, asked, "a command")
     out, run = artifacts / "safety-sentences", tmp_path / "run"
-    options = SentenceOptions(out, run, RECIPE, 0.05, 0.05, False, base=str(base))
+    options = SentenceOptions(out, run, RECIPE, 0.05, 0.004, 0.05, False, base=str(base))
     said: list[str] = []
     told = train_sentences(material, linear, options, "a command", said.append)
     assert [one.question for one in told] == list(QUESTIONS)
