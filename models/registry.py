@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoint import Manifest, ModelFileError, load_manifest, verify, write_atomically
+from models.disk import sync
 
 KINDS = ("reranker", "generator")
 HISTORY = "history.jsonl"
@@ -171,7 +172,7 @@ class Registry:
         finally:
             os.close(handle)
         if not before:
-            _sync(path.parent)
+            sync(path.parent)
 
     def promoted(self, kind: str, version: str, share: int, **more: Any) -> Event:
         """Write down that a version is now served to `share` per cent; hold `changing`."""
@@ -247,10 +248,10 @@ class Registry:
             shutil.copytree(folder, half, ignore=shutil.ignore_patterns(".*"))
             verify(half, kind=kind)
             for path in half.rglob("*"):
-                _sync(path)
-            _sync(half)
+                sync(path)
+            sync(half)
             half.rename(place)
-            _sync(place.parent)
+            sync(place.parent)
         except (OSError, ModelFileError):
             shutil.rmtree(half, ignore_errors=True)
             raise
@@ -276,11 +277,3 @@ def _now() -> str:
 def event_now(action: str, version: str, *, who: str, **more: Any) -> Event:
     """An event of this moment."""
     return Event(at=_now(), who=who, action=action, version=version, **more)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,7 +11,6 @@ Folders are for their owner alone: ids and times in them are personal, though no
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoint import file_sha256
+from models.disk import sync
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -139,12 +139,3 @@ def made_at(manifest: Manifest) -> float:
         return datetime.fromisoformat(manifest.made).timestamp()
     except ValueError:
         raise BackupError(f"{manifest.made!r} is no time") from None
-
-
-def sync(path: Path) -> None:
-    """fsync a file or a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.checkpoint import file_sha256
+from models.disk import sync
 from scripts.dataset import manifest as manifests
 from scripts.dataset import schema
 from scripts.dataset.manifest import Manifest, Part
@@ -159,12 +159,3 @@ def order(event_id: str) -> tuple[int, int, int]:
     """Event ids in the order of the merged log: time, number, partition."""
     milliseconds, number, partition = event_id.split("-")
     return int(milliseconds), int(number), int(partition, 16)
-
-
-def sync(path: Path) -> None:
-    """fsync a file or a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

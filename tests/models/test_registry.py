@@ -227,7 +227,7 @@ def test_a_copy_is_on_the_disk_before_it_has_its_name(
     version = make(tmp_path / "one", "one")
     place = registry.folder(KIND, version)
     monkeypatch.setattr(
-        "models.registry._sync", lambda path: synced.append((path.name, place.exists()))
+        "models.registry.sync", lambda path: synced.append((path.name, place.exists()))
     )
     with registry.changing(KIND):
         registry.register(KIND, tmp_path / "one", who="me")

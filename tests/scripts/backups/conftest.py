@@ -19,6 +19,7 @@ from tests.scripts.dataset.talk import Talker
 
 ROOT = Path(__file__).resolve().parents[3]
 Run = Callable[..., int]
+Lose = Callable[..., None]
 
 
 def command(name: str) -> ModuleType:
@@ -70,3 +71,48 @@ def two(shop: Store) -> tuple[Talker, Talker]:
     for person in people:
         person.react(person.say("a secret of mine", "I hear you"), comment="nice words")
     return people
+
+
+@pytest.fixture
+def copy(run: Run, tmp_path: Path) -> Callable[[], tuple[Path, Path]]:
+    """Makes a backup; the folders of data and keys."""
+
+    def make() -> tuple[Path, Path]:
+        number = len(list(tmp_path.glob("copy-*")))
+        out, kept = tmp_path / f"copy-{number}" / "data", tmp_path / f"copy-{number}" / "keys"
+        assert run("backup", "--out", out, "--keys", kept) == 0
+        (data,), (wrapped,) = out.iterdir(), kept.iterdir()
+        return data, wrapped
+
+    return make
+
+
+@pytest.fixture
+def lose(shop: Store, settings: Settings, empty_redis: redis.Redis) -> Callable[..., None]:
+    """Burns a machine down: Redis is empty, people's keys are gone, and the ledger if asked."""
+
+    def burn(*, ledger: bool = False) -> None:
+        shop.close()
+        empty_redis.flushall()
+        for path in (settings.var_dir / "keys").glob("*" if ledger else "keys.sqlite*"):
+            path.unlink()
+
+    return burn
+
+
+def everything(client: redis.Redis) -> dict[bytes, Any]:
+    """What every key holds. Not by DUMP, which tells a hash in the order of its buckets."""
+    read = {
+        b"string": client.get,
+        b"hash": client.hgetall,
+        b"list": lambda name: client.lrange(name, 0, -1),
+        b"zset": lambda name: client.zrange(name, 0, -1, withscores=True),
+        b"stream": lambda name: (client.xrange(name), client.xinfo_stream(name)),
+    }
+    return {name: read[client.type(name)](name) for name in client.scan_iter()}
+
+
+def texts(store: Store, person: Talker) -> list[str]:
+    """What was said in the person's conversation."""
+    turns = store.personal.turns(person.user_id, str(person.conversation))
+    return [view.turn.text for view in turns]
