@@ -36,7 +36,8 @@ from models.training.reranker.family.lesson import Teaching
 from models.training.reranker.family.networks import PairHead
 from models.training.reranker.family.qa_lstm import LIMITS, QaLstm, own_tokenizer
 from models.training.reranker.family.reduce import reduce_layers
-from models.training.reranker.family.tokens import Limits, PairStore, Template, store_key
+from models.training.reranker.family.store import PairStore, store_key
+from models.training.reranker.family.tokens import Limits, Template
 
 # BERT's own rates are for 768 and more; MiniLM's narrow layers take, and want, a larger one.
 NARROW, NARROW_RATE, WIDE_RATE = 512, 1e-4, 3e-5

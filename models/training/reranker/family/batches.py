@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,8 +12,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.training.examples import Example
+from models.training.reranker.family.collator import Collator
 from models.training.reranker.family.losses import group_pairs
-from models.training.reranker.family.tokens import Collator, PairStore, plan_batches
+from models.training.reranker.family.store import PairStore
+
+MEGABATCH = 50
+"""Batches among which pairs of like length are gathered; more pad less and mix less."""
 
 
 class Batches(Dataset[dict[str, Tensor]]):
@@ -76,3 +81,41 @@ def plan_run(
     """The rows of every batch of the run, in order."""
     lengths = store.lengths().tolist()
     return plan_batches(lengths, units_of(examples), batch, epochs, seed)
+
+
+def plan_batches(
+    lengths: Sequence[int],
+    units: Sequence[Sequence[int]],
+    batch: int,
+    epochs: int,
+    seed: int,
+) -> list[list[int]]:
+    """The rows of every batch of the whole run, in order; a pure function of its arguments.
+
+    `units` are rows that stay together. Each epoch shuffles them, gathers like lengths within
+    MEGABATCH batches, fills batches of at most `batch` rows and shuffles those.
+    """
+    batches: list[list[int]] = []
+    longest = [max(lengths[row] for row in unit) for unit in units]
+    for epoch in range(epochs):
+        rng = random.Random(f"{seed}:{epoch}")
+        order = list(range(len(units)))
+        rng.shuffle(order)
+        mine: list[list[int]] = []
+        for start in range(0, len(order), batch * MEGABATCH):
+            near = sorted(order[start : start + batch * MEGABATCH], key=longest.__getitem__)
+            mine += _fill([units[i] for i in near], batch)
+        rng.shuffle(mine)
+        batches += mine
+    return batches
+
+
+def _fill(units: Iterable[Sequence[int]], batch: int) -> Iterator[list[int]]:
+    rows: list[int] = []
+    for unit in units:
+        if rows and len(rows) + len(unit) > batch:
+            yield rows
+            rows = []
+        rows.extend(unit)
+    if rows:
+        yield rows

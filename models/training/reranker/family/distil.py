@@ -22,11 +22,12 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.training.reranker.family.collator import Collator
 from models.training.reranker.family.cross_encoder import CrossEncoder, words_of
 from models.training.reranker.family.losses import own_logits, weighted_mean
 from models.training.reranker.family.networks import PairNetwork, logits_of
 from models.training.reranker.family.reduce import reduce_layers
-from models.training.reranker.family.tokens import Collator, PairStore
+from models.training.reranker.family.store import PairStore
 
 KEEP_EVERY = 1024
 MASKED = 0.15

@@ -35,10 +35,11 @@ from models.reranker import Reranker, open_folder
 from models.training.examples import Example
 from models.training.reranker.family.bilstm import BiLstm
 from models.training.reranker.family.calibration import sigmoid
+from models.training.reranker.family.collator import Collator
 from models.training.reranker.family.cross_encoder import CrossEncoder, load_tokenizer
 from models.training.reranker.family.networks import PairNetwork, count_parameters, logits_of
 from models.training.reranker.family.qa_lstm import QaLstm
-from models.training.reranker.family.tokens import Collator, Limits, PairCoder, Template
+from models.training.reranker.family.tokens import Limits, PairCoder, Template
 from models.training.reranker.scorer import PairScorer
 
 KIND = "pair-scorer"

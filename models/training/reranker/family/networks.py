@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.training.reranker.family.tokens import Coded, Collator
+from models.training.reranker.family.collator import Collator
+from models.training.reranker.family.tokens import Coded
 
 BATCH_TOKENS = 4096
 
@@ -25,7 +26,7 @@ class Output(NamedTuple):
 
 
 class PairNetwork(nn.Module, ABC):
-    """A network over a collated batch (see `tokens.Collator`).
+    """A network over a collated batch (see `collator.Collator`).
 
     `joint` says which of the two forms of a batch it reads.
     """

@@ -16,7 +16,8 @@ from models.reranker import Reranker
 from models.training.examples import Example, write_examples
 from models.training.judgements import Exchange, Selection
 from models.training.reranker.asymmetric import run
-from models.training.reranker.asymmetric.export import HeldOut, export
+from models.training.reranker.asymmetric.export import export
+from models.training.reranker.asymmetric.held_out import HeldOut
 from models.training.reranker.asymmetric.reacted import UPVOTE, Reacted, read_reacted
 from models.training.reranker.asymmetric.trainer import HEADS, Material, TrainConfig, Trainer
 from models.training.reranker.family.folder import open_scorer

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.training.judgements import Selection
-from models.training.reranker.asymmetric.run import init_tensors
+from models.training.reranker.asymmetric.start import init_tensors
 from models.training.reranker.asymmetric.trainer import Material, TrainConfig, Trainer
 
 SHIPPED = Path(__file__).parents[5] / "artifacts" / "reranker"

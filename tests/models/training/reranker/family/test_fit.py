@@ -21,7 +21,8 @@ from models.training.reranker.family.fit import FitConfig, fit, last_checkpoint,
 from models.training.reranker.family.folder import Model
 from models.training.reranker.family.lesson import Teaching
 from models.training.reranker.family.networks import logits_of
-from models.training.reranker.family.tokens import Limits, PairStore
+from models.training.reranker.family.store import PairStore
+from models.training.reranker.family.tokens import Limits
 from models.training.reranker.measures import auc
 
 HEADS = ("accentor", "offensive")

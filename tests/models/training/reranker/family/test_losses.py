@@ -38,7 +38,8 @@ from models.training.reranker.family.losses import (
     pairwise_loss,
 )
 from models.training.reranker.family.networks import PairNetwork
-from models.training.reranker.family.tokens import Limits, PairStore
+from models.training.reranker.family.store import PairStore
+from models.training.reranker.family.tokens import Limits
 
 
 def test_an_example_trains_its_own_head_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 from models.training.examples import Example, write_examples
 from models.training.judgements import is_held_out
 from models.training.reranker.family.pairs import (
-    SHARES,
+    SOURCES,
     Subset,
     common_subset,
     data_files,
@@ -26,7 +26,7 @@ def subset(data: Path) -> Subset:
 def test_half_of_the_pairs_are_of_accentor_and_the_others_as_named(subset: Subset) -> None:
     counts = {source: len(rows) for source, rows in subset.train.items()}
     assert counts == {"accentor": 60, "selection": 36, "diasafety": 12, "dialogue_eval": 12}
-    assert list(counts) == list(SHARES)
+    assert list(counts) == list(SOURCES)
     assert subset.heads() == ("accentor", "selection", "offensive", "liking")
     assert all(rows for part in (subset.dev, subset.test) for rows in part.values())
 

@@ -11,16 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.training.examples import Example
-from models.training.reranker.family.tokens import (
-    Coded,
-    Collator,
-    Limits,
-    PairCoder,
-    PairStore,
-    Template,
-    plan_batches,
-    store_key,
-)
+from models.training.reranker.family.batches import plan_batches
+from models.training.reranker.family.collator import Collator
+from models.training.reranker.family.store import PairStore, store_key
+from models.training.reranker.family.tokens import Coded, Limits, PairCoder, Template
 from tests.models.training.reranker.family.conftest import tokenizer_of
 
 
