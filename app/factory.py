@@ -16,6 +16,7 @@ from app.dialog.safety import InputScreen
 from app.errors import StartupError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.experiments.model_flags import named, stand_ins
+from app.experiments.schema import validate
 from app.redaction import Redact, frames_of, hush_interpreter, tell
 from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
@@ -53,6 +54,7 @@ class Kindred:
         self.store = Store.open(settings, self.metrics, offload=self.off_hub, wait_seconds=wait)
         try:
             _plant_flags(self.store)
+            self.store.flags.demand(lambda definition: not validate(definition))
             self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
             self._toxicity = ToxicityReader.open(settings.artifacts_dir)
             learned = SafetyReader.open(settings.artifacts_dir)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ from app.store.keys import FLAG_DEFINITIONS, FLAG_STATES, FLAG_VERSION
 from app.telemetry import get_logger
 
 _KEYS = [FLAG_DEFINITIONS, FLAG_STATES, FLAG_VERSION]
-_DEFAULT_STATE = "ENABLED"
+_STATES = ("ENABLED", "DISABLED")
+_DEFAULT_STATE = _STATES[0]
 _PAUSE_MIN, _PAUSE_MAX = 1.0, 5.0  # seconds without a question after Redis gave no answer
 
 
@@ -26,20 +27,36 @@ class FlagSet:
     definitions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
+Sound = Callable[[Mapping[str, Any]], bool]
+
+
 class Flags:
     """The flags: `current` for chat, the other verbs for administrators."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._last = FlagSet()
+        self._sound: Sound = lambda _definition: True
         self._checked = float("-inf")  # monotonic seconds
         self._ask_from = float("-inf")  # monotonic seconds: before, the last good ones serve
         self._pause = 0.0
 
+    def demand(self, sound: Sound) -> None:
+        """From now on a definition that is not sound counts as one that cannot be read.
+
+        Whoever wires the store hands the schema in: which definitions are sound, the store does
+        not know.
+        """
+        self._sound = sound
+        known = self._last.definitions
+        self._last = FlagSet(
+            self._last.version, {name: known[name] for name in known if sound(known[name])}
+        )
+
     def all(self) -> FlagSet:
         """All flags as they are now.
 
-        A definition that cannot be read keeps its last good form, or is left out.
+        A definition that cannot be read, or is not sound, keeps its last good form, or is left out.
 
         Raises:
             StoreUnavailable: Redis is away.
@@ -48,15 +65,26 @@ class Flags:
         state_of = dict(zip(states[::2], states[1::2], strict=True))
         read: dict[str, dict[str, Any]] = {}
         for key, text in zip(definitions[::2], definitions[1::2], strict=True):
-            name = key.decode()
-            definition = _parse(text) or self._last.definitions.get(name)
+            name = key.decode(errors="replace")
+            state = state_of.get(key, _DEFAULT_STATE.encode()).decode(errors="replace")
+            definition = self._good(name, text, state)
             if definition is None:
                 get_logger("store").error("flag_unreadable", flag=name)
-                continue
-            read[name] = {**definition, "state": state_of.get(key, b"ENABLED").decode()}
+            else:
+                read[name] = definition
         self._last = FlagSet(int(version), dict(sorted(read.items())))
         self._answered()
         return self._last
+
+    def _good(self, name: str, text: bytes, state: str) -> dict[str, Any] | None:
+        """What is stored, where it is sound; else its last good form, switched as it is now."""
+        definition = _parse(text)
+        if definition is not None:
+            definition["state"] = state
+            if self._sound(definition):
+                return definition
+        last = self._last.definitions.get(name)
+        return {**last, "state": state} if last is not None and state in _STATES else last
 
     def current(self, max_age: float = 0.5) -> FlagSet:
         """The flags as they were at most `max_age` seconds ago; the last good ones on failure.
@@ -115,7 +143,7 @@ class Flags:
 
     def toggle(self, key: str, state: str) -> int:
         """Set a flag's state, ENABLED or DISABLED; the version (NotFound, StoreUnavailable)."""
-        if state not in ("ENABLED", "DISABLED"):
+        if state not in _STATES:
             raise ValueError(f"a flag's state is ENABLED or DISABLED, not {state!r}")
         return self._changed(self._core.client.run("flag_toggle", _KEYS, [key, state]))
 
@@ -135,6 +163,6 @@ class Flags:
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
         definition = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return definition if isinstance(definition, dict) else None

@@ -55,7 +55,7 @@ def test_row_37_a_definition_that_is_malformed(durable: Durable, tone: None) -> 
         variants = answer.json["variants"]
         assert variants.keys() | {"tone"} == known  # the other flags are as they were
         assert variants.get("tone", "warm") == "warm"  # the last good one, or none is shown
-    for definition in BROKEN[:4]:  # after a good one, what cannot be read at all changes nothing
+    for definition in BROKEN:  # after a good one, what is malformed in any way changes nothing
         assert durable.service.admin("PUT", "/admin/v1/flags/tone", TONE).status in (200, 201)
         assert talker.say("hello").json["variants"]["tone"] == "warm"
         put(durable, definition)

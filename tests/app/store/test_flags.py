@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time as real_time
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import redis
 
 from app.errors import Conflict, NotFound, StoreUnavailable
+from app.experiments.schema import validate
 from app.store import keys
 
 TONE = {
@@ -18,6 +20,7 @@ TONE = {
     "defaultVariant": "warm",
     "targeting": {"fractional": [["warm", 50], ["dry", 50]]},
 }
+SOUND = {**TONE, "variants": {"warm": 1.5, "dry": 1}}
 
 
 def test_put_get_toggle_delete(store: Any) -> None:
@@ -72,6 +75,49 @@ def test_a_broken_definition_keeps_its_last_good_form(
     empty_redis.incr(keys.FLAG_VERSION)
     assert store.flags.current(0.0).definitions["tone"] == TONE
     assert set(store_with().flags.current(0.0).definitions) == {"length"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"variants": 3, "defaultVariant": {}},
+        {**SOUND, "targeting": {"no such operator": [1, 2]}},
+        {**SOUND, "targeting": {"fractional": ["x"]}},
+        {**SOUND, "defaultVariant": "nowhere"},
+    ],
+)
+def test_an_unsound_definition_keeps_its_last_good_form(
+    store: Any, store_with: Any, empty_redis: redis.Redis, broken: dict[str, Any]
+) -> None:
+    store.flags.put("tone", SOUND)
+    store.flags.put("length", {**SOUND, "defaultVariant": "dry"})
+    store.flags.demand(lambda definition: not validate(definition))
+    good = dict(store.flags.current(0.0).definitions)
+    rest = {name: value for name, value in broken.items() if name != "state"}
+    empty_redis.hset(keys.FLAG_DEFINITIONS, "tone", json.dumps(rest))
+    empty_redis.incr(keys.FLAG_VERSION)
+    assert store.flags.current(0.0).definitions == good
+    assert store.flags.toggle("tone", "DISABLED")  # it can still be switched off
+    assert store.flags.get("tone") == {**SOUND, "state": "DISABLED"}
+    fresh = store_with().flags
+    assert set(fresh.all().definitions) == {"length", "tone"}
+    fresh.demand(lambda definition: not validate(definition))  # nobody here knew a good one
+    assert set(fresh.last.definitions) == set(fresh.all().definitions) == {"length"}
+    store.flags.put("tone", SOUND)
+    assert store.flags.get("tone") == fresh.get("tone") == SOUND
+
+
+def test_no_bytes_in_redis_stop_the_reading_of_the_other_flags(
+    store: Any, empty_redis: redis.Redis
+) -> None:
+    store.flags.put("tone", SOUND)
+    store.flags.demand(lambda definition: not validate(definition))
+    assert store.flags.get("tone") == SOUND
+    empty_redis.hset(keys.FLAG_DEFINITIONS, b"\xff", "{}")
+    empty_redis.hset(keys.FLAG_DEFINITIONS, "deep", "[" * 100_000)
+    empty_redis.hset(keys.FLAG_STATES, "tone", b"\xff")
+    empty_redis.incr(keys.FLAG_VERSION)
+    assert store.flags.current(0.0).definitions == {"tone": SOUND}
 
 
 def test_the_last_good_flags_serve_while_redis_is_away(own_redis: Any, store_on: Any) -> None:
