@@ -29,10 +29,29 @@ _STATUS = {
     "ForbiddenProxyRequest": HTTPStatus.FORBIDDEN,
 }
 _FRAMES = 8
+# For what the kernel's buffer has no room for: whoever asks and does not read would hold the
+# connection, and what answers it, for ever.
+_SEND_SECONDS = 20.0
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
-    """The gevent worker, discreet."""
+    """The gevent worker, discreet, and not patient without end."""
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        """Answer a request; a client that does not read its answer is hung up on.
+
+        Raises:
+            StopIteration: the connection ends, as gunicorn itself says it.
+        """
+        sock.settimeout(_SEND_SECONDS)  # gevent's: of one piece of the answer, in all
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        except TimeoutError:
+            self.log.info("Ended: a client that does not read")
+            raise StopIteration from None
+        finally:
+            with contextlib.suppress(OSError):  # it may be closed by now
+                sock.settimeout(None)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that is no HTTP (4xx) or that failed in the server (500)."""

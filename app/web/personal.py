@@ -30,6 +30,10 @@ from app.web.schemas.personal import (
     PersonOut,
 )
 
+# A document that takes longer is cut off: whoever reads one byte a second would hold its connection,
+# and what was read for it, for ever.
+_DOCUMENT_SECONDS = 600.0
+
 EXPORT = Operation(
     summary="Everything that is known of you, as one document",
     description="Conversations, memories, tastes, reactions with comments, how each reply was "
@@ -101,19 +105,23 @@ class _Rights:
 
     def _document(self, user_id: str, head: list[str]) -> Iterator[str]:
         personal = self._store.personal
+        end = time.monotonic() + _DOCUMENT_SECONDS
         yield "{" + ",".join(head)
         memories = map(MemoryOut.of, self._store.profile.facts(user_id))
         whole = (
             ExportedConversation.whole(kept, personal.turns(user_id, kept.value.conversation_id))
             for kept in personal.conversations(user_id)
         )
-        yield from chain(
+        for piece in chain(
             _list("memories", memories),
             _list("conversations", whole),
             _list("replies", map(ExportedReply.of, personal.replies(user_id))),
             _list("tastes", map(ExportedTaste.of, personal.tastes(user_id))),
             _list("events", map(ExportedEvent.of, personal.events(user_id))),
-        )
+        ):
+            if time.monotonic() > end:
+                return
+            yield piece
         yield ',"complete":true}'
 
 

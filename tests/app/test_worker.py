@@ -9,12 +9,15 @@ import socket
 from typing import Any
 
 import pytest
+from gevent import socket as gevent_socket
 from gunicorn.http.errors import (
     InvalidHeader,
     InvalidRequestLine,
     LimitRequestHeaders,
     LimitRequestLine,
 )
+
+from gunicorn.workers.ggevent import GeventWorker
 
 from app.worker import Worker, _Discreet
 
@@ -27,7 +30,7 @@ class Lines(list[str]):
     def warning(self, text: str, *values: Any) -> None:
         self.append(text % values)
 
-    error = warning
+    info = error = warning
 
 
 @pytest.fixture
@@ -80,3 +83,29 @@ def test_an_error_in_gunicorns_log_has_no_message() -> None:
         logger.exception("Error handling request")
     assert CANARY not in stream.getvalue()
     assert "ValueError at test_worker.py:" in stream.getvalue()
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_client_that_does_not_read_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    answer = b"x" * (8 if reads else 64 << 20)  # more than any buffer of the kernel
+
+    def send(worker: Any, listener: Any, req: Any, sock: Any, addr: Any) -> bool:
+        sock.sendall(answer)
+        return True
+
+    monkeypatch.setattr(GeventWorker, "handle_request", send)
+    monkeypatch.setattr("app.worker._SEND_SECONDS", 0.2)
+    worker = object.__new__(Worker)
+    worker.log = Lines()
+    ours, theirs = gevent_socket.socketpair()
+    with ours, theirs:
+        if reads:
+            assert worker.handle_request(None, None, ours, None) is True
+            assert theirs.recv(64) == answer
+        else:
+            with pytest.raises(StopIteration):  # gunicorn's word for the end of a connection
+                worker.handle_request(None, None, ours, None)
+            assert worker.log == ["Ended: a client that does not read"]
+        assert ours.gettimeout() is None  # the next request is waited for as before

@@ -69,6 +69,15 @@ def test_it_may_be_asked_for_a_few_times_a_minute(make: Any, script: Any) -> Non
     assert other("GET", "/v1/me/export").status_code == 200
 
 
+def test_who_reads_it_for_too_long_is_cut_off(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = Person(edge)
+    monkeypatch.setattr("app.web.personal._DOCUMENT_SECONDS", -1.0)
+    answer = person("GET", "/v1/me/export")
+    assert answer.status_code == 200
+    assert "complete" not in answer.text
+    assert not answer.text.endswith("}")
+
+
 def test_nobody_elses_token_is_enough(edge: Edge) -> None:
     assert_problem(edge.client.get("/v1/me/export"), 401)
 
