@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import faulthandler
 import os
+import resource
 import signal
 import time
 from typing import Any
@@ -47,11 +48,13 @@ loglevel = "warning"
 _BOOT_SECONDS = 900.0  # loading and a first index on a slow machine
 _HEARTBEAT_SECONDS = 1.0
 _ENDING_SECONDS = 10.0  # beyond the last deadline, for a worker whose model hangs
+_OTHER_FILES = 1_000  # beside people's connections: Redis, the key store, libraries, weights
 _booting: dict[int, bool] = {}
 
 
 def post_fork(server: Any, worker: Any) -> None:
     """In the new worker, before it loads anything: thread counts, and a heartbeat for the load."""
+    _make_room(worker)
     count = worker.cfg.workers
     os.environ["KINDRED_WORKERS"] = str(count)
     # OpenMP reads these once, when torch or FAISS is first imported.
@@ -67,6 +70,24 @@ def post_fork(server: Any, worker: Any) -> None:
     _booting[worker.pid] = True
     # A native thread that knows nothing of gevent: the hub does not run while models load.
     _thread.start_new_thread(_beat_while_booting, (worker, time.sleep, time.monotonic))
+
+
+def _make_room(worker: Any) -> None:
+    """Open files enough for every connection, or no more connections than there are files for.
+
+    A shell gives 1,024, and more where it is asked: a thousand idle connections would leave none
+    for Redis.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = worker_connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    if soft != resource.RLIM_INFINITY:
+        room = max(soft // 2, soft - _OTHER_FILES)
+        worker.worker_connections = min(worker_connections, room)
 
 
 def _beat_while_booting(worker: Any, sleep: Any, clock: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import runpy
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -162,3 +165,25 @@ def test_the_engine_serves_under_gunicorn_and_ends_cleanly(server: Server) -> No
         assert all(one.result()["scored"] == 3 for one in last)
     assert server.process.wait(timeout=40) == 0
     assert [path.read_text() for path in server.folder.glob("closed.*")] == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "files", "connections"),
+    [
+        (1_024, 1_048_576, 5_000, 4_000),  # a shell's
+        (1_024, resource.RLIM_INFINITY, 5_000, 4_000),
+        (1_024, 4_096, 4_096, 3_096),
+        (1_024, 1_024, 1_024, 512),
+        (65_536, 65_536, 65_536, 4_000),
+    ],
+)
+def test_there_are_files_for_every_connection(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, files: int, connections: int
+) -> None:
+    limits = [(soft, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.append(both))
+    worker = SimpleNamespace(worker_connections=4_000)
+    runpy.run_path(str(ROOT / "gunicorn.conf.py"))["_make_room"](worker)
+    assert limits[-1] == (files, hard)
+    assert worker.worker_connections == connections
