@@ -77,12 +77,15 @@ class _Chat:
 
     def chat(self, call: Call) -> Result | Response:
         """Crisis words first: such a message is refused by no quota and by no load."""
-        asked = self._request(call)
+        try:
+            asked = self._request(call)
+        except InputError:  # it speaks of nothing, and counts as any other
+            self._edge.quotas.message(call.person.user_id, address(request))
+            raise
         started = time.time()
         headers: Mapping[str, str] = {}
         if not asked.reading.crisis:
-            headers = self._edge.quotas.messages.take(asked.user_id)
-            self._edge.quotas.addresses.take(address(request))
+            headers = self._edge.quotas.message(asked.user_id, address(request))
         if sse.wanted(request):
             return sse.stream(
                 lambda: ReplyOut.of(self._streamed(asked)), self._services.metrics, headers

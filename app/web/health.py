@@ -24,6 +24,7 @@ LIVE = Operation(
     auth=Auth.NONE,
     answers={200: Answer("It lives", HealthOut)},
     stored=False,
+    counted=False,
 )
 READY = Operation(
     summary="Should requests be sent here? Runs a canary through the real models.",
@@ -35,6 +36,7 @@ READY = Operation(
     answers={200: Answer("Ready", HealthOut)},
     problems=(NotReady,),
     stored=False,
+    counted=False,
 )
 METRICS = Operation(
     summary="Metrics in Prometheus' text format",

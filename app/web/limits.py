@@ -166,9 +166,15 @@ class Quotas:
     guests: Quota  # new ones, of an address
     messages: Quota  # of a person
     addresses: Quota  # messages of an address, whoever writes from there
-    requests: Quota  # all others of a person
+    requests: Quota  # all others of a person; of an address, where nobody says who they are
     wrong_keys: Quota  # of an address
     exports: Quota  # of all that is known of a person, by them
+
+    def message(self, person: str, address: str) -> Headers:
+        """Count a message, or what should have been one; see `Quota.take`."""
+        headers = self.messages.take(person)
+        self.addresses.take(address)
+        return headers
 
 
 def quotas(settings: Settings, store: Store, metrics: Metrics) -> Quotas:

@@ -85,7 +85,8 @@ _SECURITY_SCHEMES = {
         f"changes something also needs the session's token in `{CSRF_HEADER}`.",
     },
 }
-_LIMITED = (Auth.PERSON, Auth.ACT, Auth.ADMIN, Auth.KEY, Auth.SESSION)  # requests, or wrong keys
+# By requests, of a person or an address, or by wrong keys; messages say it themselves.
+_LIMITED = (Auth.NONE, Auth.PERSON, Auth.ACT, Auth.ADMIN, Auth.KEY, Auth.SESSION)
 
 DOCUMENT = Operation(
     summary="This document",
@@ -245,7 +246,7 @@ def _problems(path: str, method: str, operation: Operation) -> Iterator[type[Kin
     yield KindredError
     if operation.auth is not Auth.NONE:
         yield Unauthenticated
-    if operation.auth in _LIMITED:
+    if operation.auth in _LIMITED and operation.counted:
         yield QuotaExceeded
     if operation.auth in (Auth.ADMIN, Auth.SESSION):
         yield Forbidden

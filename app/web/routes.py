@@ -15,7 +15,7 @@ from app.web.access.authenticator import Authenticator
 from app.web.access.browser import AdminSessions
 from app.web.access.events import SecurityEvents
 from app.web.access.own_tokens import Tokens
-from app.web.auth import Auth
+from app.web.auth import Auth, Identity, address
 from app.web.cursors import Cursors
 from app.web.limits import Quotas
 from app.web.operation import Call, Operation, Result
@@ -78,14 +78,17 @@ def declared(endpoint: Callable[..., Any]) -> Operation | None:
 def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str]) -> Response:
     """Authenticate, read, check, then run the view (once for each idempotency key)."""
     identity = edge.authenticator.identify(request, operation.auth, operation.scopes)
-    # Messages have a quota of their own, which knows those that no quota may refuse.
-    counted = operation.auth in (Auth.PERSON, Auth.ACT) and identity.person is not None
-    limits = edge.quotas.requests.take(identity.scope) if counted else {}
+    limits = _counted(edge, operation, identity)
     query = _query(operation.query) if operation.query else None
-    raw = body.read(request, edge.services) if request.method in ("POST", "PUT") else b""
-    sent = _body(operation, raw)
     posts = request.method == "POST" and not operation.secret
-    key = idempotency.key_of(request, operation.auth is Auth.NONE) if posts else None
+    try:
+        raw = body.read(request, edge.services) if request.method in ("POST", "PUT") else b""
+        sent = _body(operation, raw)
+        key = idempotency.key_of(request, operation.auth is Auth.NONE) if posts else None
+    except InputError:
+        if operation.auth is Auth.CHAT:
+            edge.quotas.message(identity.scope, address(request))
+        raise
     call = Call(identity, key, sent, query)
 
     def run() -> Response:
@@ -105,6 +108,18 @@ def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str
         response = idempotency.once(edge.services.store, identity.scope, key, print_, run)
     response.headers.update(limits)
     return response
+
+
+def _counted(edge: Edge, operation: Operation, identity: Identity) -> Mapping[str, str]:
+    """Count a request; messages have a quota of their own, which knows those that none refuses.
+
+    Who shows nothing is counted by address. Programs and administrators are not: wrong keys are.
+    """
+    if operation.auth is Auth.NONE and operation.counted:
+        return edge.quotas.requests.take(address(request))
+    if operation.auth in (Auth.PERSON, Auth.ACT):
+        return edge.quotas.requests.take(identity.scope)
+    return {}
 
 
 def _body(operation: Operation, raw: bytes) -> BaseModel | None:

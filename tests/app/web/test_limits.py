@@ -226,3 +226,41 @@ def test_what_is_under_way_is_counted_too() -> None:
     quota.check("a", 1)
     with pytest.raises(Exceeded):
         quota.check("a", 2)
+
+
+UNREADABLE = (
+    {"data": "{", "content_type": "application/json"},
+    {"data": "{}", "content_type": "text/plain"},
+    {"json": {"message": " "}},
+    {"json": {"message": "x" * 9_000}},
+    {"json": {"message": "hi"}, "headers": {"Idempotency-Key": "no such\u00e9"}},
+)
+
+
+@pytest.mark.parametrize("sent", UNREADABLE)
+@pytest.mark.parametrize("quota", ["message", "address"])
+def test_what_should_have_been_a_message_counts_as_one(
+    make: Any, script: Script, sent: dict[str, Any], quota: str
+) -> None:
+    edge = make(script, **{f"{quota}_limit_per_minute": 2})
+    person = Person(edge)
+    token = {"Authorization": f"Bearer {person.token}"}
+    more = {**sent, "headers": {**token, **sent.get("headers", {})}}
+    statuses = [person.client.post("/v1/chat", **more).status_code for _ in range(3)]
+    assert statuses[0] == statuses[1] in (400, 415, 422)
+    assert statuses[2] == 429
+    assert person("POST", "/v1/chat", {"message": "hi"}).status_code == 429
+    assert person("POST", "/v1/chat", {"message": "I want to kill myself"}).status_code == 200
+
+
+def test_who_shows_nothing_is_counted_by_address(make: Any, script: Script) -> None:
+    edge = make(script, request_limit_per_minute=4)
+    paths = ("/", "/openapi.json", "/metrics", "/admin/v1/session", "/admin/")
+    answers = [edge.client.get(path) for path in paths]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
+    assert_problem(answers[4], 429, "quota-exceeded")
+    assert answers[0].headers["RateLimit"].startswith('"requests";r=3;t=')
+    other = edge.client.get("/", environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
+    assert other.status_code == 200
+    for path in ("/livez", "/readyz", "/health"):  # whoever would restart us is told the truth
+        assert edge.client.get(path).status_code == 200
