@@ -30,8 +30,8 @@ from app.web.schemas.personal import (
     PersonOut,
 )
 
-# A document that takes longer is cut off: whoever reads one byte a second would hold its connection,
-# and what was read for it, for ever.
+# A document that takes longer is cut off: whoever reads one byte a second would hold its
+# connection, and what was read for it, for ever.
 _DOCUMENT_SECONDS = 600.0
 
 EXPORT = Operation(

@@ -16,7 +16,6 @@ from gunicorn.http.errors import (
     LimitRequestHeaders,
     LimitRequestLine,
 )
-
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.worker import Worker, _Discreet
