@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ from app.experiments.contrast import Contrast, contrast
 from app.experiments.off_policy import ESTIMATORS, Choices, Estimate, Report, difference, evaluate
 from models.contracts import RerankerModel
 from models.training.reranker.measures import Interval
-from scripts.judging.choosing import choices, mean_reward, score_slates, usable
+from scripts.judging.choosing import Usable, choices, mean_reward, score_slates, usable
 from scripts.judging.evidence import Evidence
 from scripts.judging.heldout import LIKED, HeldOut
 from scripts.judging.verdict import Comparison, Measure, Role
@@ -44,37 +45,49 @@ def on_choices(
     rewards = [mean_reward(a, b) for a, b in zip(ours, theirs, strict=True)]
     first = choices(kept.impressions, ours, rewards, held.trust)
     second = choices(kept.impressions, theirs, rewards, held.trust)
-    measures: list[Measure] = []
-    notes: list[str] = []
     gap = difference(first, second, resamples=resamples, seed=seed)
     reports = [evaluate(one, resamples=resamples, seed=seed) for one in (first, second)]
     seen = contrast(first, second)
     supported = min(r.diagnostics.effective for r in reports) >= _LEAST_EFFECTIVE and seen.supports(
         _LEAST_SEEN
     )
-    notes.append(_seen(seen, supported))
+    notes = [_seen(seen, supported)]
     details["contrast"] = asdict(seen)
-    evidence = Evidence.of(
-        (one.person or one.conversation, one.reply_id, one.reaction in LIKED,
-         held.trust.get(one.person, 1.0))
-        for one in kept.impressions
-    )  # fmt: skip
-    for name in ESTIMATORS:
-        estimates = [report.estimates[name] for report in reports]
-        measures.append(
-            Measure(
-                f"upvote rate ({name.upper()})",
-                _interval(estimates[0]),
-                _interval(estimates[1]),
-                _interval(gap[name]),
-                role=Role.DECIDES if supported and name == "dr" else Role.BESIDE,
-                evidence=evidence,
-            )
-        )
+    measures = _measures(reports, gap, supported, _evidence(held, kept))
     for who, report, one in zip(("candidate", "serving"), reports, (first, second), strict=True):
         details[who] = _details(report, one, resamples, seed)
         notes.append(_support(who, report))
     return Comparison(measures, {"off_policy": details}, notes)
+
+
+def _evidence(held: HeldOut, kept: Usable) -> Evidence:
+    return Evidence.of(
+        (
+            one.person or one.conversation,
+            one.reply_id,
+            one.reaction in LIKED,
+            held.trust.get(one.person, 1.0),
+        )
+        for one in kept.impressions
+    )
+
+
+def _measures(
+    reports: Sequence[Report], gap: Mapping[str, Estimate], supported: bool, evidence: Evidence
+) -> list[Measure]:
+    """A measure for each estimator, of the candidate beside what serves."""
+    candidate, serving = reports
+    return [
+        Measure(
+            f"upvote rate ({name.upper()})",
+            candidate=_interval(candidate.estimates[name]),
+            serving=_interval(serving.estimates[name]),
+            difference=_interval(gap[name]),
+            role=Role.DECIDES if supported and name == "dr" else Role.BESIDE,
+            evidence=evidence,
+        )
+        for name in ESTIMATORS
+    ]
 
 
 def _interval(estimate: Estimate) -> Interval:
