@@ -15,24 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.redaction import Redact
 
-_BUCKETS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.2,
-    0.3,
-    0.4,
-    0.6,
-    0.8,
-    1.2,
-    2.5,
-    5.0,
-    10.0,
-)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 2.5, 5, 10)
 Child = TypeVar("Child")
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
@@ -42,7 +25,14 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
-        r = self.registry
+        self._count_answers(self.registry)
+        self._count_people(self.registry)
+        self._watch_stores(self.registry)
+        self._watch_batches(self.registry)
+        self._watch_load(self.registry)
+
+    def _count_answers(self, r: CollectorRegistry) -> None:
+        """Requests, and how their answers came about."""
         self.requests = Counter(
             "kindred_requests", "HTTP requests", ["route", "method", "status"], registry=r
         )
@@ -57,21 +47,26 @@ class Metrics:
         self.replies = Counter(
             "kindred_replies", "Replies shown", ["source", "degraded"], registry=r
         )
+        self.filtered = Counter("kindred_filtered", "Candidates left out", ["reason"], registry=r)
+        self.failures = Counter("kindred_failures", "Failures survived", ["where"], registry=r)
+
+    def _count_people(self, r: CollectorRegistry) -> None:
+        """What people do, and what they speak of; nobody is named."""
         self.reactions = Counter(
             "kindred_reactions", "Reaction events", ["reaction", "action"], registry=r
         )
-        self.filtered = Counter("kindred_filtered", "Candidates left out", ["reason"], registry=r)
         self.screened = Counter(
             "kindred_screened", "What messages speak of", ["category", "by"], registry=r
         )
         self.safety_events = Counter(
             "kindred_safety_events", "Crisis referrals, disclosures, breaks", ["event"], registry=r
         )
-        self.failures = Counter("kindred_failures", "Failures survived", ["where"], registry=r)
         self.security = Counter(
             "kindred_security", "What only an attacker or a mistake does", ["kind"], registry=r
         )
-        # The stores: "data" and, where the keys have a Redis of their own, "keys".
+
+    def _watch_stores(self, r: CollectorRegistry) -> None:
+        """The stores ("data" and, where the keys have a Redis of their own, "keys"), the spool."""
         self.store_unavailable = Counter(
             "kindred_store_unavailable",
             "Store calls without an answer",
@@ -95,6 +90,9 @@ class Metrics:
         self.spool_outcomes = Counter(
             "kindred_spool", "What became of promises", ["outcome"], registry=r
         )
+
+    def _watch_batches(self, r: CollectorRegistry) -> None:
+        """The models' batches, the queues before them, the results that are kept."""
         self.batch_items = Histogram(
             "kindred_batch_items", "Items in a batch", ["model"], buckets=_SIZES, registry=r
         )
@@ -108,6 +106,7 @@ class Metrics:
             buckets=(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
             registry=r,
         )
+        self.queued = _gauge("kindred_queued_items", "Items waiting", ["model"], r)
         self.queue_seconds = Histogram(
             "kindred_queue_seconds", "Wait before a batch", ["model"], buckets=_BUCKETS, registry=r
         )
@@ -119,7 +118,10 @@ class Metrics:
             "kindred_cache_evictions", "Results that had to leave", ["cache"], registry=r
         )
         self.cache_bytes = _gauge("kindred_cache_bytes", "Bytes of what is kept", ["cache"], r)
-        self.queued = _gauge("kindred_queued_items", "Items waiting", ["model"], r)
+
+    def _watch_load(self, r: CollectorRegistry) -> None:
+        """How much there is to do, and what load control makes of it."""
+        self.in_flight = _gauge("kindred_in_flight_requests", "Chat requests in progress", [], r)
         self.candidates = _gauge("kindred_candidates", "Generated candidates a request (N)", [], r)
         # Buckets of one where N usually is: their counts are how many replies had which N.
         self.reply_candidates = Histogram(
@@ -135,7 +137,6 @@ class Metrics:
             registry=r,
             multiprocess_mode="livemax",
         )
-        self.in_flight = _gauge("kindred_in_flight_requests", "Chat requests in progress", [], r)
         self.hub_gap_seconds = Histogram(
             "kindred_hub_gap_seconds", "How late the event loop woke", buckets=_BUCKETS, registry=r
         )

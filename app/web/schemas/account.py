@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel
 
 from app.domain import Fact
-from app.web.schemas.common import WHEN, Timestamp, shown, timestamp
+from app.web.schemas.common import WHEN, Projection, Timestamp, shown
 
 
 class Token(BaseModel):
@@ -23,7 +23,7 @@ class Token(BaseModel):
     expires_at: Timestamp
 
 
-class MemoryOut(BaseModel):
+class MemoryOut(Projection):
     """One thing that Kindred believes of the person, and the sentence it came from."""
 
     model_config = shown(
@@ -44,14 +44,7 @@ class MemoryOut(BaseModel):
     @classmethod
     def of(cls, fact: Fact) -> Self:
         """From the domain's value."""
-        return cls(
-            memory_id=fact.fact_id,
-            kind=fact.kind,
-            value=fact.value,
-            text=fact.text,
-            sentence=fact.sentence,
-            created_at=timestamp(fact.created_at),
-        )
+        return cls.like(fact, memory_id=fact.fact_id)
 
 
 class MemoriesOut(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.domain import Candidate, Impression, ReactionEvent, ReactionKind, Slate, Source
 from app.web.schemas.chat import ReplyOut
-from app.web.schemas.common import PageQuery, Timestamp, example, shown, timestamp
+from app.web.schemas.common import PageQuery, Projection, Timestamp, example, shown
 
 JUDGEMENTS_MAX = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ class ReactionsQuery(PageQuery):
     )
 
 
-class Score(BaseModel):
+class Score(Projection):
     """How the shown candidate was scored."""
 
     score: float | None = Field(description="The serving score, with the personal bias.")
@@ -45,7 +45,7 @@ class Score(BaseModel):
     propensity: float
 
 
-class ReactionRow(BaseModel):
+class ReactionRow(Projection):
     """One event of the reaction log. What was shown is null where it is erased or expired."""
 
     event_id: str
@@ -69,32 +69,16 @@ class ReactionRow(BaseModel):
         """From the domain's value."""
         shown_ = event.impression
         chosen = shown_.slate.candidate(shown_.slate.chosen) if shown_ else None
-        return cls(
-            event_id=event.event_id,
-            action=event.action,
-            reply_id=event.reply_id,
-            user_id=event.user_id,
-            reaction=event.reaction,
-            previous=event.previous,
-            comment=event.comment,
-            created_at=timestamp(event.created_at),
+        return cls.like(
+            event,
             conversation_id=shown_.reply.conversation_id if shown_ else None,
-            context=list(shown_.context) if shown_ else None,
+            context=shown_.context if shown_ else None,
             response=shown_.reply.text if shown_ else None,
             source=shown_.reply.source if shown_ else None,
-            scores=_score(chosen) if chosen else None,
-            variants=dict(shown_.reply.variants) if shown_ else {},
-            versions=dict(shown_.slate.versions) if shown_ else {},
+            scores=Score.like(chosen) if chosen else None,
+            variants=shown_.reply.variants if shown_ else {},
+            versions=shown_.slate.versions if shown_ else {},
         )
-
-
-def _score(candidate: Candidate) -> Score:
-    return Score(
-        score=candidate.score,
-        heads=dict(candidate.heads),
-        bias=candidate.bias,
-        propensity=candidate.propensity,
-    )
 
 
 class ReactionsOut(BaseModel):
@@ -165,7 +149,7 @@ class JudgementsOut(BaseModel):
     results: list[JudgementResult]
 
 
-class CandidateOut(BaseModel):
+class CandidateOut(Projection):
     """One candidate of a slate and all that was known of it."""
 
     candidate_id: str
@@ -185,24 +169,10 @@ class CandidateOut(BaseModel):
     @classmethod
     def of(cls, candidate: Candidate, slate: Slate) -> Self:
         """From the domain's value."""
-        return cls(
-            candidate_id=candidate.candidate_id,
-            text=candidate.text,
-            source=candidate.source,
-            origin=dict(candidate.origin),
-            tags=list(candidate.tags),
-            retrieval_score=candidate.retrieval_score,
-            logprob=candidate.logprob,
-            heads=dict(candidate.heads),
-            bias=candidate.bias,
-            score=candidate.score,
-            filters=list(candidate.filters),
-            propensity=candidate.propensity,
-            chosen=candidate.candidate_id == slate.chosen,
-        )
+        return cls.like(candidate, chosen=candidate.candidate_id == slate.chosen)
 
 
-class ExplainOut(BaseModel):
+class ExplainOut(Projection):
     """Everything behind one reply."""
 
     reply: ReplyOut
@@ -230,27 +200,11 @@ class ExplainOut(BaseModel):
     def of(cls, impression: Impression) -> Self:
         """From the domain's value."""
         slate = impression.slate
-        return cls(
+        return cls.like(
+            impression,
+            slate,
             reply=ReplyOut.of(impression.reply),
-            user_id=impression.user_id,
-            turn_id=impression.turn_id,
-            context=list(impression.context),
-            facts=list(impression.facts),
             candidates=[CandidateOut.of(item, slate) for item in slate.candidates],
-            chosen=slate.chosen,
-            shown=list(slate.shown),
-            seed=slate.seed,
-            n=slate.n,
-            explored=slate.explored,
-            exploration=slate.exploration,
-            variants=dict(slate.variants),
-            versions=dict(slate.versions),
-            timings_ms=dict(slate.timings_ms),
-            late=list(slate.late),
-            reaction=impression.reaction,
-            comment=impression.comment,
-            alternative_of=impression.alternative_of,
-            alternative=impression.alternative,
         )
 
 

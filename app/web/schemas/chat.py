@@ -15,10 +15,10 @@ from app.web.schemas.common import (
     SAID,
     WHEN,
     Id,
+    Projection,
     Timestamp,
     example,
     shown,
-    timestamp,
 )
 
 SENT_CHARS_MAX = 20_000
@@ -60,14 +60,14 @@ class ChatIn(BaseModel):
     )
 
 
-class NoticeOut(BaseModel):
+class NoticeOut(Projection):
     """A quiet line to show beside a reply."""
 
     kind: NoticeKind
     text: str
 
 
-class ReplyOut(BaseModel):
+class ReplyOut(Projection):
     """What Kindred answered: one impression, to which reactions point."""
 
     model_config = shown(
@@ -99,14 +99,8 @@ class ReplyOut(BaseModel):
     @classmethod
     def of(cls, reply: Reply) -> Self:
         """From the domain's value."""
-        return cls(
-            reply_id=reply.reply_id,
-            conversation_id=reply.conversation_id,
-            text=reply.text,
-            source=reply.source,
-            degraded=reply.degraded,
+        return cls.like(
+            reply,
             saved=not ids.is_unsaved(reply.reply_id),
-            variants=dict(reply.variants),
-            created_at=timestamp(reply.created_at),
-            notices=[NoticeOut(kind=n.kind, text=n.text) for n in reply.notices],
+            notices=[NoticeOut.like(notice) for notice in reply.notices],
         )

@@ -15,13 +15,23 @@ from app.web.schemas.common import (
     SAID,
     TURN_ID,
     WHEN,
+    Projection,
     Timestamp,
     shown,
-    timestamp,
 )
 
+_ITEM = {
+    "conversation_id": CONVERSATION_ID,
+    "created_at": WHEN,
+    "updated_at": WHEN,
+    "turn_count": 2,
+    "last_text": ANSWER,
+    "feeling": None,
+    "crisis": False,
+}
 
-class ConversationItem(BaseModel):
+
+class ConversationItem(Projection):
     """One conversation of the list."""
 
     conversation_id: str
@@ -35,39 +45,18 @@ class ConversationItem(BaseModel):
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
         """From the domain's value."""
-        return cls(
-            conversation_id=conversation.conversation_id,
-            created_at=timestamp(conversation.created_at),
-            updated_at=timestamp(conversation.updated_at),
-            turn_count=conversation.turns,
-            last_text=conversation.last_text,
-            feeling=conversation.feeling,
-            crisis=conversation.crisis,
-        )
+        return cls.like(conversation, turn_count=conversation.turns)
 
 
 class ConversationsOut(BaseModel):
     """The person's conversations, the last used first."""
 
-    model_config = shown(
-        items=[
-            {
-                "conversation_id": CONVERSATION_ID,
-                "created_at": WHEN,
-                "updated_at": WHEN,
-                "turn_count": 2,
-                "last_text": ANSWER,
-                "feeling": None,
-                "crisis": False,
-            }
-        ],
-        next_cursor=None,
-    )
+    model_config = shown(items=[_ITEM], next_cursor=None)
     items: list[ConversationItem]
     next_cursor: str | None
 
 
-class TurnOut(BaseModel):
+class TurnOut(Projection):
     """One line of a conversation, with the person's reaction to it."""
 
     turn_id: str
@@ -84,32 +73,14 @@ class TurnOut(BaseModel):
     @classmethod
     def of(cls, view: TurnView) -> Self:
         """From the store's value."""
-        turn = view.turn
-        return cls(
-            turn_id=turn.turn_id,
-            seq=turn.seq,
-            speaker=turn.speaker,
-            text=turn.text,
-            created_at=timestamp(turn.created_at),
-            answers=turn.answers,
-            reply_id=turn.reply_id,
-            source=turn.source,
-            reaction=view.reaction,
-            comment=view.comment,
-        )
+        return cls.like(view.turn, reaction=view.reaction, comment=view.comment)
 
 
 class ConversationOut(ConversationItem):
     """One conversation and a page of its turns: the last ones first, in order within a page."""
 
     model_config = shown(
-        conversation_id=CONVERSATION_ID,
-        created_at=WHEN,
-        updated_at=WHEN,
-        turn_count=2,
-        last_text=ANSWER,
-        feeling=None,
-        crisis=False,
+        **_ITEM,
         turns=[
             {
                 "turn_id": TURN_ID,
@@ -134,5 +105,9 @@ class ConversationOut(ConversationItem):
         cls, conversation: Conversation, turns: Sequence[TurnView], next_cursor: str | None
     ) -> Self:
         """From the store's values."""
-        head = ConversationItem.of(conversation).model_dump()
-        return cls(**head, turns=[TurnOut.of(turn) for turn in turns], next_cursor=next_cursor)
+        return cls.like(
+            conversation,
+            turn_count=conversation.turns,
+            turns=[TurnOut.of(turn) for turn in turns],
+            next_cursor=next_cursor,
+        )

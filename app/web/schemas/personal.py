@@ -19,18 +19,14 @@ from app.domain import (
 from app.store.contexts import TurnView
 from app.store.personal import Entry, Kept, Standing
 from app.web.schemas.account import MemoryOut
-from app.web.schemas.common import Timestamp, shown, timestamp
+from app.web.schemas.common import Projection, Timestamp, shown
 from app.web.schemas.conversations import ConversationItem, TurnOut
 
 EXPORT_FORMAT = "kindred-export/1"
 _VERSION = "0123456789ab"
 
 
-def _until(seconds: float | None) -> str | None:
-    return None if seconds is None else timestamp(seconds)
-
-
-class LearnedModelOut(BaseModel):
+class LearnedModelOut(Projection):
     """A model that learned from the person's reactions; what it learned cannot be taken out."""
 
     kind: str
@@ -44,7 +40,7 @@ class LearnedModelOut(BaseModel):
     @classmethod
     def of(cls, model: LearnedModel) -> Self:
         """From the domain's value."""
-        return cls(kind=model.kind, version=model.version, state=model.state, certain=model.certain)
+        return cls.like(model)
 
 
 class ErasedOut(BaseModel):
@@ -61,7 +57,7 @@ class ErasedOut(BaseModel):
     )
 
 
-class PersonOut(BaseModel):
+class PersonOut(Projection):
     """What is kept of the person beside what was said."""
 
     user_id: str
@@ -75,11 +71,8 @@ class PersonOut(BaseModel):
     @classmethod
     def of(cls, standing: Standing) -> Self:
         """From the store's value."""
-        return cls(
-            user_id=standing.user_id,
-            created_at=timestamp(standing.created_at),
-            last_seen_at=_until(standing.last_seen_at),
-            kept_until=_until(standing.kept_until),
+        return cls.like(
+            standing,
             token_generation=standing.generation,
             said_to_be_a_minor=standing.minor,
             stored_answers=standing.answers,
@@ -95,12 +88,15 @@ class ExportedConversation(ConversationItem):
     @classmethod
     def whole(cls, kept: Kept[Conversation], turns: list[TurnView]) -> Self:
         """From the store's values."""
-        head = ConversationItem.of(kept.value).model_dump()
-        shown_turns = [TurnOut.of(turn) for turn in turns]
-        return cls(**head, kept_until=_until(kept.kept_until), turns=shown_turns)
+        return cls.like(
+            kept.value,
+            turn_count=kept.value.turns,
+            kept_until=kept.kept_until,
+            turns=[TurnOut.of(turn) for turn in turns],
+        )
 
 
-class ExportedCandidate(BaseModel):
+class ExportedCandidate(Projection):
     """A reply that was weighed; one of them was shown."""
 
     text: str
@@ -111,15 +107,10 @@ class ExportedCandidate(BaseModel):
     @classmethod
     def of(cls, candidate: Candidate) -> Self:
         """From the domain's value."""
-        return cls(
-            text=candidate.text,
-            source=candidate.source,
-            score=candidate.score,
-            left_out_for=list(candidate.filters),
-        )
+        return cls.like(candidate, left_out_for=candidate.filters)
 
 
-class ExportedReply(BaseModel):
+class ExportedReply(Projection):
     """A reply that was shown, and how it came about."""
 
     reply_id: str
@@ -143,26 +134,21 @@ class ExportedReply(BaseModel):
         """From the store's value."""
         impression = kept.value
         reply, slate = impression.reply, impression.slate
-        return cls(
-            reply_id=reply.reply_id,
-            conversation_id=reply.conversation_id,
+        return cls.like(
+            reply,
             answers=impression.turn_id,
-            text=reply.text,
-            source=reply.source,
-            created_at=timestamp(reply.created_at),
-            kept_until=_until(kept.kept_until),
+            kept_until=kept.kept_until,
             notices=[notice.text for notice in reply.notices],
             reaction=impression.reaction,
             comment=impression.comment,
-            facts=list(impression.facts),
-            variants=dict(reply.variants),
-            models=dict(slate.versions),
+            facts=impression.facts,
+            models=slate.versions,
             explored=slate.explored,
             candidates=[ExportedCandidate.of(candidate) for candidate in slate.candidates],
         )
 
 
-class ExportedTaste(BaseModel):
+class ExportedTaste(Projection):
     """What a reaction told of the person's taste: the reply as numbers, and how it was liked."""
 
     reply_id: str
@@ -173,15 +159,10 @@ class ExportedTaste(BaseModel):
     @classmethod
     def of(cls, taste: Taste) -> Self:
         """From the domain's value."""
-        return cls(
-            reply_id=taste.reply_id,
-            weight=taste.weight,
-            encoder=taste.encoder,
-            vector=base64.b64encode(taste.vector).decode("ascii"),
-        )
+        return cls.like(taste, vector=base64.b64encode(taste.vector).decode("ascii"))
 
 
-class ExportedEvent(BaseModel):
+class ExportedEvent(Projection):
     """A reaction, a reply shown or a feeling, as the stream that models learn from has it."""
 
     at: Timestamp
@@ -190,7 +171,7 @@ class ExportedEvent(BaseModel):
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """From the store's value."""
-        return cls(at=timestamp(entry.at), fields=dict(entry.fields))
+        return cls.like(entry)
 
 
 class ExportOut(BaseModel):
