@@ -17,6 +17,7 @@ GUEST = Operation(
     auth=Auth.NONE,
     answers={201: Answer("The new person's token", Token)},
     problems=(Forbidden, QuotaExceeded),
+    counted=False,  # as a visit: guests are
 )
 REFRESH = Operation(
     summary="A fresh token for the same person",

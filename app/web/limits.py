@@ -166,7 +166,8 @@ class Quotas:
     guests: Quota  # new ones, of an address
     messages: Quota  # of a person
     addresses: Quota  # messages of an address, whoever writes from there
-    requests: Quota  # all others of a person; of an address, where nobody says who they are
+    requests: Quota  # all others of a person
+    visits: Quota  # all others of an address, whoever asks from there
     wrong_keys: Quota  # of an address
     exports: Quota  # of all that is known of a person, by them
 
@@ -185,6 +186,7 @@ def quotas(settings: Settings, store: Store, metrics: Metrics) -> Quotas:
         messages=Quota("messages", settings.message_limit_per_minute, memory),
         addresses=Quota("address", settings.address_limit_per_minute, memory),
         requests=Quota("requests", settings.request_limit_per_minute, memory),
+        visits=Quota("visits", settings.address_limit_per_minute, memory),
         wrong_keys=Quota("wrong-keys", settings.wrong_key_limit_per_minute, shared),
         exports=Quota("exports", settings.export_limit_per_minute, memory),
     )

@@ -45,7 +45,7 @@ class Operation:
     keeps_keys: bool = False  # the view itself keeps Idempotency-Key (chat: the store does)
     secret: bool = False  # its answer is one, and is not kept for an Idempotency-Key
     stored: bool = True  # it needs the store, so it can answer 503
-    counted: bool = True  # False: by no quota (what asks whether the process lives)
+    counted: bool = True  # False: not in the quota of visits (a route whose caller is `Auth.NONE`)
     description: str = ""
 
 

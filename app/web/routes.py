@@ -111,14 +111,17 @@ def _answer(edge: Edge, view: View, operation: Operation, path: Mapping[str, str
 
 
 def _counted(edge: Edge, operation: Operation, identity: Identity) -> Mapping[str, str]:
-    """Count a request; messages have a quota of their own, which knows those that none refuses.
+    """Count a request; messages have quotas of their own, which know those that none refuses.
 
-    Who shows nothing is counted by address. Programs and administrators are not: wrong keys are.
+    Programs and administrators are not counted: their wrong keys are.
     """
+    quotas = edge.quotas
     if operation.auth is Auth.NONE and operation.counted:
-        return edge.quotas.requests.take(address(request))
+        return quotas.visits.take(address(request))
     if operation.auth in (Auth.PERSON, Auth.ACT):
-        return edge.quotas.requests.take(identity.scope)
+        headers = quotas.requests.take(identity.scope)
+        quotas.visits.take(address(request))
+        return headers
     return {}
 
 

@@ -254,13 +254,22 @@ def test_what_should_have_been_a_message_counts_as_one(
 
 
 def test_who_shows_nothing_is_counted_by_address(make: Any, script: Script) -> None:
-    edge = make(script, request_limit_per_minute=4)
+    edge = make(script, address_limit_per_minute=4)
     paths = ("/", "/openapi.json", "/metrics", "/admin/v1/session", "/admin/")
     answers = [edge.client.get(path) for path in paths]
     assert [answer.status_code for answer in answers] == [200] * 4 + [429]
     assert_problem(answers[4], 429, "quota-exceeded")
-    assert answers[0].headers["RateLimit"].startswith('"requests";r=3;t=')
+    assert answers[0].headers["RateLimit"].startswith('"visits";r=3;t=')
     other = edge.client.get("/", environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
     assert other.status_code == 200
     for path in ("/livez", "/readyz", "/health"):  # whoever would restart us is told the truth
         assert edge.client.get(path).status_code == 200
+
+
+def test_many_people_of_one_address_are_counted_together(make: Any, script: Script) -> None:
+    edge = make(script, address_limit_per_minute=2)
+    people = [Person(edge) for _ in range(3)]
+    key = {"Idempotency-Key": "the-same-of-each"}
+    answers = [one("POST", "/v1/auth/refresh", headers=key) for one in people]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert people[2]("POST", "/v1/chat", {"message": "hi"}).status_code == 200
