@@ -109,7 +109,9 @@ _WISHED = re.compile(
     re.IGNORECASE,
 )
 _BACK = re.compile(
-    r"[\s,]*\b(?:and you|hbu|wbu|what about (?:you|u)|how about (?:you|u)|and u|you|u)\s*\?+\s*$",
+    # From the beginning of a run of commas alone: from each place of it, a thousand took 0.1 s.
+    r"(?<![\s,])[\s,]*\b(?:and you|hbu|wbu|what about (?:you|u)|how about (?:you|u)|and u|you|u)"
+    r"\s*\?+\s*$",
     re.IGNORECASE,
 )
 _ASKING = re.compile(
