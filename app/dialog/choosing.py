@@ -9,6 +9,7 @@ from app.dialog import candidates, policy, rank, screen
 from app.dialog.deadlines import Deadlines
 from app.dialog.features import Features
 from app.dialog.lines import fallback
+from app.dialog.screen.machine import MachineText
 from app.dialog.screen.toxicity import Toxicity
 from app.domain import Slate, Source, Speaker, UserContext
 from app.serving.contract import AnyEngine
@@ -53,6 +54,7 @@ class Choosing:
                 deadline=deadlines.gather(),
                 version=held.versions.get("generator"),
             )
+        written = MachineText.begin(gathered.candidates, self._engine.replies, deadlines.rank())
         with timer.stage("rank"):
             ranked = rank.score(
                 context,
@@ -63,12 +65,11 @@ class Choosing:
                 deadlines.rank(),
                 held.versions.get("reranker"),
             )
+            read = written.judged(ranked.candidates)
         with timer.stage("choose"):
             moment = self._moment(context, crisis)
             exploration = self._settings.exploration if features.exploration else 0.0
-            choice = policy.select(
-                screen.screen(ranked.candidates, moment), seed=seed, exploration=exploration
-            )
+            choice = policy.select(screen.screen(read, moment), seed=seed, exploration=exploration)
         slate = Slate(
             candidates=choice.candidates,
             chosen=choice.chosen.candidate_id if choice.chosen else None,

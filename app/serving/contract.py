@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.serving.health import Health
 from app.serving.load import Plan
 from app.serving.pending import Pending
+from app.serving.replies import Replies
 from app.serving.sentences import Sentences
 from app.serving.versions import Held
 from models.generator import Generation
@@ -31,6 +32,10 @@ class AnyEngine(Protocol):
     @property
     def sentences(self) -> Sentences | None:
         """The input screen's sentence reader, None where there is none."""
+
+    @property
+    def replies(self) -> Replies | None:
+        """The output screen's sentence reader, None where there is none."""
 
     def holding(self, wanted: Mapping[str, str]) -> AbstractContextManager[Held]:
         """Hold, for a block, the versions that answer one request: the wanted ones by kind."""

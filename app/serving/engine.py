@@ -3,7 +3,7 @@
     embed ──► encoder's batcher          plan, admission ──► load controller
     retrieve ► FAISS, on the hub         health ──► canaries and the hub monitor
     generate ► generator's batcher
-    score ──► reranker's batcher          sentences ► the input screen's own batcher
+    score ──► reranker's batcher          sentences, replies ► the screens' own batchers
 
 The models run on one native thread each. Of the reranker and the generator several versions may be
 loaded (`versions.py`, `swap.py`); whoever names none gets everybody's.
@@ -30,8 +30,8 @@ from app.serving.peers import cores_share, peers_of
 from app.serving.pending import Pending
 from app.serving.probes import Probes
 from app.serving.questions import Questions
-from app.serving.sentences import NAME as SCREEN
-from app.serving.sentences import Sentences
+from app.serving.replies import Replies
+from app.serving.sentences import SentenceLane, Sentences
 from app.serving.swap import Named, StandIns, Swap
 from app.serving.versions import Fleet, Held, Versions
 from app.settings import Settings
@@ -97,6 +97,7 @@ class Engine(Questions):
         )
         self._control.watch(self._lanes.backlogs())
         self._sentences = None if models.sentences is None else Sentences(models.sentences, metrics)
+        self._replies = None if models.replies is None else Replies(models.replies, metrics)
         self._probes = Probes(
             models.encoder, self._rerankers, self._generators, self._lanes, settings
         )
@@ -153,6 +154,11 @@ class Engine(Questions):
     def sentences(self) -> Sentences | None:
         """The input screen's sentence reader; no limit and no other model stands before it."""
         return self._sentences
+
+    @property
+    def replies(self) -> Replies | None:
+        """The output screen's sentence reader."""
+        return self._replies
 
     def plan(self) -> Plan:
         """How many candidates a request that arrives now may have generated, and how long."""
@@ -230,17 +236,19 @@ class Engine(Questions):
         if self._swap is not None:
             self._swap.close()
         self._lanes.close()
-        if self._sentences is not None:
-            self._sentences.close()
+        for lane in self._screens():
+            lane.close()
         self._control.close()
         self._monitor.close()
         if self._watch is not None:
             self._watch.close()
 
     def _backlogs(self) -> dict[str, Callable[[], Backlog]]:
-        """Of every native thread what it has before it, the input screen's among them."""
-        found = self._lanes.backlogs()
-        return found if self._sentences is None else {**found, SCREEN: self._sentences.backlog}
+        """Of every native thread what it has before it, the screens' among them."""
+        return self._lanes.backlogs() | {lane.name: lane.backlog for lane in self._screens()}
+
+    def _screens(self) -> list[SentenceLane]:
+        return [lane for lane in (self._sentences, self._replies) if lane is not None]
 
     def _load(self, kind: str, version: str) -> RerankerModel | GeneratorModel:
         installed = self._fleet.kinds[kind].installed

@@ -19,6 +19,7 @@ from app.serving.contract import Vector
 from app.serving.health import Health
 from app.serving.load import Plan
 from app.serving.pending import Pending
+from app.serving.replies import Replies
 from app.serving.sentences import Sentences
 from app.serving.versions import Held
 from models.generator import Generation
@@ -71,6 +72,7 @@ class FakeEngine:
     """The engine's questions without a model: nothing waits, nothing is late."""
 
     sentences: Sentences | None = None
+    replies: Replies | None = None
 
     def __init__(
         self, candidates: int = 10, new_tokens: int = 20, in_flight_max: int = 256

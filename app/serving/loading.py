@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from safetensors import SafetensorError
 
 from app.errors import StartupError
+from app.serving import replies as output_screen
+from app.serving import sentences as input_screen
 from app.serving.canary import try_generator, try_reranker
 from app.serving.indexing import load_retriever
 from app.serving.sentences import load_sentences
@@ -44,7 +46,8 @@ _LOAD_ERRORS = (ModelFileError, SafetensorError, OSError, ValueError, LookupErro
 class Models:
     """What an engine serves with; no generator where no candidates are wanted.
 
-    `sentences` is the input screen's reader; without it, rules and the linear one read alone.
+    `sentences` reads messages, `replies` what the generator wrote; without them, rules and the
+    linear readers read alone.
     """
 
     encoder: EncoderModel
@@ -52,6 +55,7 @@ class Models:
     generator: GeneratorModel | None
     retriever: Retriever
     sentences: SentenceReader | None = None
+    replies: SentenceReader | None = None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -90,19 +94,27 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> Models:
         progress(f"generator: {generator.runtime}")
     progress("loading the index")
     retriever = load_retriever(settings, encoder)
-    return Models(encoder, reranker, generator, retriever, load_screen(settings, progress))
+    sentences = load_screen(settings, progress)
+    replies = None if generator is None else load_screen(settings, progress, output_screen.FOLDER)
+    return Models(encoder, reranker, generator, retriever, sentences, replies)
 
 
-def load_screen(settings: Settings, progress: Callable[[str], None]) -> SentenceReader | None:
-    """The input screen's sentence reader, on the CPU with one thread: it is asked one text at once.
+def load_screen(
+    settings: Settings, progress: Callable[[str], None], name: str = input_screen.FOLDER
+) -> SentenceReader | None:
+    """A screen's sentence reader, on the CPU with one thread: it is asked a few texts at once.
 
     Raises StartupError where it is there and cannot be used.
     """
     reader = load_sentences(
-        settings.artifacts_dir, runtime=settings.runtime, device="cpu", threads=_SCREEN_THREADS
+        settings.artifacts_dir,
+        name,
+        runtime=settings.runtime,
+        device="cpu",
+        threads=_SCREEN_THREADS,
     )
     if reader is not None:
-        progress(f"input screen: {reader.runtime}")
+        progress(f"{name}: {reader.runtime}")
     return reader
 
 

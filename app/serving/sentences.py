@@ -1,23 +1,25 @@
-"""The sentence reader of the input screen in a lane of its own: beside every limit and every load.
+"""Sentence readers in lanes of their own: of messages here, of replies in `replies.py`.
 
-What it is asked stands before quotas, admission and shedding, so it has its own queue and its own
-native thread, and takes no turn with the other models. Whoever asks waits for `SECONDS` at most:
-then, and where it fails or hangs, there is no answer, and rules and the linear reader decide.
+What the input screen asks stands before quotas, admission and shedding, so it has its own queue and
+its own native thread, and takes no turn with the other models. Whoever asks waits for `SECONDS` at
+most: then, and where it fails or hangs, there is no answer, and rules and the linear reader decide.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import KindredError, StartupError
 from app.serving.batcher import Backlog, Batcher
 from app.serving.queue import Budget
 from app.serving.safety_reader import HEADS
+from app.serving.ticket import Ticket
 from app.telemetry import Metrics, get_logger
 from models.checkpoint import ModelFileError
 from models.contracts import EncodeItem
@@ -55,24 +57,28 @@ class Reader(Protocol):
         """Run at usual sizes."""
 
 
-class Sentences:
-    """Asks the reader; what is not there in time, or no number, is no answer and is counted."""
+class SentenceLane:
+    """A sentence reader behind its own queue; what is late, failed or no number is counted.
+
+    Raises ModelFileError for a reader with heads that are not `known`.
+    """
 
     def __init__(
         self,
+        name: str,
         reader: Reader,
         metrics: Metrics,
-        *,
-        seconds: float = SECONDS,
+        known: Collection[str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        unknown = set(reader.heads) - HEADS
+        unknown = set(reader.heads) - set(known)
         if unknown:
-            raise ModelFileError(f"an input screen has no heads {sorted(unknown)}")
-        self._reader, self._seconds, self._clock = reader, seconds, clock
-        self._failed = metrics.failures.labels(NAME)
+            raise ModelFileError(f"the {name.replace('_', ' ')} has no heads {sorted(unknown)}")
+        self.name = name
+        self._reader, self._clock = reader, clock
+        self._failed = metrics.failures.labels(name)
         self._lane: Batcher[EncodeItem, Any] = Batcher(
-            NAME,
+            name,
             reader.run,
             _BUDGET,
             lambda item: item.length,
@@ -87,21 +93,34 @@ class Sentences:
         return self._reader.version
 
     @property
+    def heads(self) -> tuple[str, ...]:
+        """The reader's, in the order of its logits."""
+        return self._reader.heads
+
+    @property
     def stack(self) -> Mapping[str, Mapping[str, float]]:
-        """By question, how rules, linear reader and sentence reader are weighed together."""
+        """How whoever asks should weigh each head's logit."""
         return self._reader.stack
 
-    def logits(self, texts: Sequence[str]) -> Mapping[str, float] | None:
-        """Of each head the highest logit that any of the texts has; None where there is no answer.
-
-        Waits on the hub, as a greenlet does; others go on meanwhile.
-        """
+    def submit(self, texts: Sequence[str], deadline: float) -> Ticket[Any] | None:
+        """Queue texts for one answer by the deadline; None where none can be expected."""
         if self._lane.backlog().running_seconds > _STUCK:
             self._failed.inc()
             return None
         try:
-            items = self._reader.prepare(texts)
-            ticket = self._lane.submit(items, self._clock() + self._seconds)
+            return self._lane.submit(self._reader.prepare(texts), deadline)
+        except (KindredError, ValueError):
+            self._failed.inc()
+            return None
+
+    def collect(self, ticket: Ticket[Any] | None) -> NDArray[Any] | None:
+        """The logits (texts, heads) of what was submitted; None where there is no answer.
+
+        Waits on the hub, as a greenlet does; others go on meanwhile.
+        """
+        if ticket is None:
+            return None
+        try:
             rows = np.stack([outcome.get() for outcome in ticket.wait()])
         except (KindredError, ValueError):
             self._failed.inc()
@@ -109,7 +128,7 @@ class Sentences:
         if not np.isfinite(rows).all():
             self._failed.inc()
             return None
-        return dict(zip(self._reader.heads, rows.max(axis=0).tolist(), strict=True))
+        return rows
 
     def backlog(self) -> Backlog:
         """What waits and what runs at this moment."""
@@ -120,22 +139,45 @@ class Sentences:
         self._lane.close()
 
 
-def load_sentences(artifacts: Path, **options: Any) -> SentenceReader | None:
-    """The reader that ships, warm; None, and a line in the log, where there is none.
+class Sentences(SentenceLane):
+    """The input screen's reader."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        metrics: Metrics,
+        *,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(NAME, reader, metrics, HEADS, clock)
+        self._seconds = seconds
+
+    def logits(self, texts: Sequence[str]) -> Mapping[str, float] | None:
+        """Of each head the highest logit that any text has; None where there is no answer."""
+        rows = self.collect(self.submit(texts, self._clock() + self._seconds))
+        return (
+            None if rows is None else dict(zip(self.heads, rows.max(axis=0).tolist(), strict=True))
+        )
+
+
+def load_sentences(artifacts: Path, name: str = FOLDER, **options: Any) -> SentenceReader | None:
+    """A reader that ships, warm; None, and a line in the log, where there is none.
 
     Args:
+        name: of its folder, the input screen's by default.
         options: of `SentenceReader.load`.
 
     Raises:
         StartupError: it is there, and altered, another model's, or cannot run here.
     """
-    folder = artifacts / FOLDER
+    folder = artifacts / name
     if not folder.is_dir():
-        get_logger("serving.sentences").warning("no sentence reader of messages", folder=FOLDER)
+        get_logger("serving.sentences").warning("no sentence reader", folder=name)
         return None
     try:
         reader = SentenceReader.load(folder, **options)
         reader.warm()
     except (ModelFileError, OSError, ValueError, RuntimeError) as error:
-        raise StartupError(f"the input screen's sentence reader cannot be used: {error}") from None
+        raise StartupError(f"the sentence reader {name} cannot be used: {error}") from None
     return reader

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from app.errors import StartupError
+from app.serving.replies import FOLDER as REPLIES
 from app.serving.safety_reader import SafetyReader
-from app.serving.sentences import load_sentences
+from app.serving.sentences import FOLDER, load_sentences
 from app.serving.toxicity import ToxicityReader
 from models.checkpoint import write_atomically
 from models.sentence_reader import SentenceReader
@@ -36,7 +37,7 @@ def run(
     """
     learned = SafetyReader.open(artifacts)
     toxicity = _toxicity(artifacts)
-    sentences = _sentences(artifacts)
+    sentences, replies = _sentences(artifacts, FOLDER), _sentences(artifacts, REPLIES)
     told: dict[str, Sequence[Figures]] = {}
     absent: list[str] = []
     for name in only or SETS:
@@ -44,12 +45,13 @@ def run(
         if texts is None:
             absent.append(name)
             continue
-        told[name] = [measure(side, texts) for side in sides(name, learned, toxicity, sentences)]
+        by = sides(name, learned, toxicity, sentences, replies)
+        told[name] = [measure(side, texts) for side in by]
     return told, absent
 
 
 class _Asked:
-    """The sentence reader, asked at once and on this thread: figures are of it, not of a lane."""
+    """A sentence reader, asked at once and on this thread: figures are of it, not of a lane."""
 
     def __init__(self, reader: SentenceReader) -> None:
         self._reader = reader
@@ -60,8 +62,8 @@ class _Asked:
         return dict(zip(self._reader.heads, rows.max(axis=0).tolist(), strict=True))
 
 
-def _sentences(artifacts: Path) -> _Asked | None:
-    reader = load_sentences(artifacts, device="cpu", threads=1)
+def _sentences(artifacts: Path, name: str) -> _Asked | None:
+    reader = load_sentences(artifacts, name, device="cpu", threads=1)
     return None if reader is None else _Asked(reader)
 
 

@@ -7,7 +7,6 @@ run's folder, so that a run that was broken off goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -17,21 +16,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
 
 from app.dialog.safety import Reading
 from app.dialog.safety.verdict import LIMIT, Evidence, ruled_by
 from app.dialog.safety.words import normalise
-from models.checkpoint import file_sha256, write_atomically, write_manifest
-from models.encoder import WordPiece
+from models.checkpoint import file_sha256, write_manifest
 from models.ngrams import Ngrams
 from models.runtimes.torch_bert import PACKAGED_BASE_ID, resolve_base
-from models.runtimes.torch_sentence import SentenceNet, new_net
+from models.runtimes.torch_sentence import SentenceNet
 from models.sentence_reader import KIND, SentenceSettings, save_folder
 from models.text_reader import TextReader
-from models.training.sentence_reader.fit import Lesson, Recipe, score, train
+from models.training.sentence_reader.fit import Lesson, Recipe
 from models.training.sentence_reader.stack import fit_stack
 from models.training.text_reader.fit import fit, rows_of, threshold
+from scripts.safety.fits import Fits
 from scripts.safety.material import EVERYDAY, FOLDS, HEADS, QUESTIONS, TURN, Material
 from scripts.safety.training import OWN, PUBLIC, WHOM, examples_of
 
@@ -114,14 +112,13 @@ def lesson_of(material: Material) -> Lesson:
 
 
 class _Study:
-    """The fits of a run; each is kept by what went into it."""
+    """The fits of a run: each fold's, and the last."""
 
     def __init__(
         self, material: Sequence[Material], options: SentenceOptions, said: Callable[[str], None]
     ) -> None:
-        self._material, self._options, self._said = material, options, said
-        folder = resolve_base(options.base)
-        self._base, self._tokens = str(folder), WordPiece(folder)
+        self._material, self._options = material, options
+        self._fits = Fits(options.base, options.recipe, options.run, said)
         self._lessons = [lesson_of(m) for m in material]
 
     def left_out(self) -> Array:
@@ -131,30 +128,18 @@ class _Study:
             net = self.fold(fold)
             out = [i for i, m in enumerate(self._material) if m.fold == fold]
             if out:
-                texts = [self._material[i].text for i in out]
-                logits[out] = score(net, self._tokens, texts)
+                logits[out] = self._fits.logits(net, [self._material[i].text for i in out])
         return logits
 
     def fold(self, number: int) -> SentenceNet:
         """The fit without the texts of one fold."""
-        return self._fit(f"fold {number}", [m.fold != number for m in self._material])
+        chosen = [m.fold != number for m in self._material]
+        lessons = [one for one, wanted in zip(self._lessons, chosen, strict=True) if wanted]
+        return self._fits.fit(f"fold {number}", lessons)
 
     def last(self) -> SentenceNet:
         """The fit on everything."""
-        return self._fit("everything", [True] * len(self._material))
-
-    def _fit(self, name: str, chosen: Sequence[bool]) -> SentenceNet:
-        lessons = [one for one, wanted in zip(self._lessons, chosen, strict=True) if wanted]
-        recipe = self._options.recipe
-        path = self._options.run / f"{_key(lessons, recipe)}.safetensors"
-        net = new_net(self._base, recipe.depth, len(HEADS))
-        if path.is_file():
-            net.load_state_dict(load_file(path))
-            return net.eval()
-        self._said(f"{name}: {len(lessons)} texts")
-        net = train(self._base, self._tokens, lessons, recipe, self._said)
-        write_atomically(path, save(net.state_dict()))
-        return net
+        return self._fits.fit("everything", self._lessons)
 
 
 def _stacked(
@@ -258,14 +243,6 @@ def _rows(ngrams: Ngrams, material: Sequence[Material]) -> Any:
 
 def _share(found: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:
     return round(float((found & of).sum() / max(int(of.sum()), 1)), 4)
-
-
-def _key(lessons: Sequence[Lesson], recipe: Recipe) -> str:
-    """Names a fit by all that goes into it."""
-    content = hashlib.sha256(repr(asdict(recipe)).encode())
-    for one in lessons:
-        content.update(one.text.encode() + one.targets.tobytes() + one.weights.tobytes())
-    return content.hexdigest()[:16]
 
 
 def _write(

@@ -62,17 +62,22 @@ def load(folder: Path, name: str) -> list[LabelledText] | None:
 
 
 def sides(
-    name: str, learned: Any | None, toxicity: Any | None, sentences: Sentences | None = None
+    name: str,
+    learned: Any | None,
+    toxicity: Any | None,
+    sentences: Sentences | None = None,
+    replies: Sentences | None = None,
 ) -> Sequence[Side]:
     """Who answers for a set: each side alone, both that need no model, and all together.
 
     Args:
         learned: `SafetyReader`, None where there is none.
         toxicity: `ToxicityReader`, None where there is none.
-        sentences: the sentence reader, asked without a lane.
+        sentences: the sentence reader of messages, asked without a lane.
+        replies: the one of replies, likewise.
     """
     if name == "outputs":
-        return _of_outputs(toxicity)
+        return _of_outputs(toxicity, replies)
     ruled, head = _RULED[name], _HEADS[name]
     found = [Side(RULES, lambda text: ruled(Reading.of(text)))]
     margins = None if learned is None else learned.margins
@@ -93,12 +98,23 @@ def _logit(sentences: Sentences, text: str, head: str) -> float:
     return -math.inf if logits is None else logits[head]
 
 
-def _of_outputs(toxicity: Any | None) -> Sequence[Side]:
+def _of_outputs(toxicity: Any | None, replies: Sentences | None) -> Sequence[Side]:
     found = [Side(RULES, lambda text: bool(screen.judge(text)))]
     if toxicity is not None:
         found.append(Side(LEARNED, lambda text: bool(toxicity.finds(text))))
         found.append(Side(BOTH, lambda text: bool(screen.judge(text, toxicity))))
+    if replies is not None:
+        found.append(Side(SENTENCES, lambda text: _kept_back(replies, text)))
+        found.append(
+            Side(ALL, lambda text: bool(screen.judge(text, toxicity)) or _kept_back(replies, text))
+        )
     return found
+
+
+def _kept_back(replies: Sentences, text: str) -> bool:
+    """Whether any head of the replies' reader is above its limit."""
+    logits = replies.logits([text]) or {}
+    return any(logit + replies.stack[head]["bias"] > 0.0 for head, logit in logits.items())
 
 
 def kinds_of(texts: Collection[LabelledText]) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import torch
 
 from models.checkpoint import DataSource
 from models.encoder import Encoder
+from models.training.encoder.folders import public_command
 from models.training.judgements import Judged, load_accentor, load_safety
 from models.training.reranker.asymmetric.export import export
 from models.training.reranker.asymmetric.held_out import load_held_out
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         load_held_out(options.data, options.own, reacted),
         options.out,
         base=options.base,
-        command="scripts/train_reranker " + shlex.join(words),
+        command=public_command("scripts/train_reranker", words),
         training=_summary(trainer, options.note),
         heads=config.heads,
         data=_private(reacted),
