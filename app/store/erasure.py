@@ -67,16 +67,12 @@ def _withdraw(core: Core, names: PersonKeys) -> None:
     The exporter looks for the last entry that it read: one that is missing is a gap in what it
     has, unless it was withdrawn here.
     """
-    gone = keys.withdrawn(names.partition)
-    for stream in (names.reactions, names.events):
+    oldest = milliseconds(core.clock()) - core.ttl * 1000
+    for stream, noted in (
+        (names.reactions, []),
+        (names.events, [keys.withdrawn(names.partition)]),
+    ):
         found = [entry_id for entry_id, _ in entries_of(core, names.user_id, stream)]
         for start in range(0, len(found), _BATCH):
             batch = found[start : start + _BATCH]
-            with core.client.pipeline() as pipe:
-                if stream == names.events:
-                    pipe.zadd(gone, {entry: int(entry.partition("-")[0]) for entry in batch})
-                    oldest = milliseconds(core.clock()) - core.ttl * 1000
-                    pipe.zremrangebyscore(gone, "-inf", oldest)
-                    pipe.expire(gone, core.ttl)
-                pipe.xdel(stream, *batch)
-                pipe.execute()
+            core.client.run("entries_withdraw", [stream, *noted], [oldest, core.ttl, *batch])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -120,8 +120,7 @@ class People:
     def _erase_data(self, user_id: str) -> None:
         name = self._unfinished[user_id]
         erase_data(self._core, user_id)
-        with self._core.client.guard() as connection:
-            connection.zadd(ERASED, {name: self._core.clock()})
+        self._note({name: self._core.clock()})
         self._unfinished.pop(user_id, None)
 
     def replay_erasures(self) -> int:
@@ -132,7 +131,6 @@ class People:
         """
         ring, lines = self._core.ring, self._core.ring.erased()
         with self._core.client.guard() as connection:
-            connection.zremrangebyscore(ERASED, "-inf", self._core.clock() - LEDGER_SECONDS)
             noted = cast("list[bytes]", connection.zrange(ERASED, 0, -1))
         seen = {name.decode() for name in noted}
         missing = {name: at for name, at in lines.items() if name not in seen}
@@ -144,9 +142,15 @@ class People:
                 ring.discard(user_id)
                 erase_data(self._core, user_id)
                 again += 1
-        with self._core.client.guard() as connection:
-            connection.zadd(ERASED, dict(missing))
+        self._note(missing)
         return again
+
+    def _note(self, erased: Mapping[str, float]) -> None:
+        """Note in the data that they have seen these erasures: the time of each by its name."""
+        pairs = [part for name, at in erased.items() for part in (name, at)]
+        self._core.client.run(
+            "erasures_note", [ERASED], [self._core.clock() - LEDGER_SECONDS, *pairs]
+        )
 
     def everybody(self) -> Iterator[str]:
         """The ids of all who are known, tombstones too; some may come twice."""

@@ -33,6 +33,8 @@ from app.store.redis_binary import PREFERRED, find_binary
 
 _SOCKET_PATH_MAX = 107  # bytes of a unix socket's path on Linux
 _DISK_FREE_MIN = 64 * 1024 * 1024  # bytes
+_MEMORY_SHARE = 0.5  # of the machine's memory, or of what the group of processes may have
+_GROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 _CONFIG = """\
 # Written at every start; change nothing here.
 port 0
@@ -46,9 +48,24 @@ appendonly yes
 appendfsync always
 aof-load-truncated yes
 save ""
-# What was kept is never thrown out for what comes later.
+# What was kept is never thrown out for what comes later: beyond the bound nothing is taken.
 maxmemory-policy noeviction
+maxmemory {memory}
 """
+
+
+def memory_max(group: Path = _GROUP_MEMORY) -> int:
+    """Bytes that the data may take; a server that was ended for want of memory serves nobody.
+
+    Args:
+        group: the file of the control group's limit, "max" where there is none.
+    """
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        allowed = int(group.read_text("ascii"))
+    except (OSError, ValueError):
+        allowed = machine
+    return int(_MEMORY_SHARE * min(machine, allowed))
 
 
 class PrivateRedis:
@@ -152,7 +169,10 @@ class PrivateRedis:
         config = self._folder / "redis.conf"
         config.write_text(
             _CONFIG.format(
-                socket=_quoted(self.socket), folder=_quoted(self._folder), log=_quoted(log)
+                socket=_quoted(self.socket),
+                folder=_quoted(self._folder),
+                log=_quoted(log),
+                memory=memory_max(),
             )
         )
         return subprocess.Popen(

@@ -16,7 +16,7 @@ import redis
 
 from app.errors import StartupError
 from app.store import private_redis, redis_binary
-from app.store.private_redis import PrivateRedis
+from app.store.private_redis import PrivateRedis, memory_max
 from app.store.redis_binary import find_binary
 
 ROOT = Path(__file__).parents[3]
@@ -37,6 +37,7 @@ def test_it_runs_as_durability_wants_it(own_redis: PrivateRedis) -> None:
         "appendonly": "yes",
         "appendfsync": "always",
         "maxmemory-policy": "noeviction",
+        "maxmemory": str(memory_max()),
         "save": "",
     }
     found = {name: command(own_redis, "CONFIG", "GET", name) for name in wanted}
@@ -44,6 +45,16 @@ def test_it_runs_as_durability_wants_it(own_redis: PrivateRedis) -> None:
     assert own_redis.socket.stat().st_mode & 0o777 == 0o700
     assert own_redis.socket.parent.stat().st_mode & 0o777 == 0o700
     assert own_redis.url == f"unix://{own_redis.socket}"
+
+
+def test_it_takes_half_of_the_memory_there_is(tmp_path: Path) -> None:
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    group = tmp_path / "memory.max"
+    assert memory_max(group) == machine // 2, "no control group"
+    group.write_text("max\n")
+    assert memory_max(group) == machine // 2, "one without a limit"
+    group.write_text("1048576\n")
+    assert memory_max(group) == 524_288
 
 
 def test_data_survive_a_kill(own_redis: PrivateRedis) -> None:

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from app.domain import ReactionKind
-from app.errors import StartupError, StoreUnavailable
+from app.errors import StartupError, StoreUnavailable, Unauthenticated
+from app.store.keys import PersonKeys
 from app.store.link.client import load_script
 from app.store.private_redis import PrivateRedis
 from app.store.store import Store
@@ -161,6 +162,22 @@ def test_a_full_redis_refuses_and_has_changed_nothing(
     assert len(full.turns(reply.conversation_id)) == 2
     assert full.store.reactions.list().items == []
     full.say("room again", reply.conversation_id, keys=("m:1",))
+
+
+def test_who_erases_themselves_makes_room_in_a_full_redis(
+    own_redis: Any, plain: redis.Redis, store_on: Any, clock: Any, chat: Any
+) -> None:
+    full = type(chat)(store_on(own_redis), clock)
+    reply = full.say("before")
+    full.store.reactions.react(full.user_id, reply.reply_id, ReactionKind.LOVE)
+    plain.config_set("maxmemory", "1")
+    full.store.people.erase(full.user_id)
+    left = [key for key in plain.scan_iter() if full.user_id.encode() in key]
+    assert [plain.hget(key, "state") for key in left] == [b"erased"], "the tombstone alone"
+    assert plain.xlen(PersonKeys(full.user_id).events) == 0
+    plain.config_set("maxmemory", "0")
+    with pytest.raises(Unauthenticated):
+        full.say("after")
 
 
 def test_a_server_that_lost_its_scripts_gets_them_again(chat: Any, empty_redis: Any) -> None:
