@@ -195,7 +195,7 @@ class Engine(Questions):
         return Health(asked.ready, {**detail, **asked.detail})
 
     def warm(self) -> None:
-        """Run every model at a small and a usual size, so that no request pays for the first time.
+        """Run every model full, small and as usual, so that no request pays for the first time.
 
         The load control starts from the better times of the second and the third round.
 
@@ -203,6 +203,7 @@ class Engine(Questions):
             StartupError: a model does not answer.
         """
         try:
+            self._probes.fill(time.monotonic() + _WARM_SECONDS)
             for number in range(_WARM_ROUNDS):
                 if number == 1:  # what is only slow the first time is not measured
                     self._control.forget()

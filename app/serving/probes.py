@@ -14,7 +14,7 @@ import numpy as np
 from app.errors import ModelFailure
 from app.serving.control import ENCODER, GENERATOR, RERANKER
 from app.serving.health import Canary
-from app.serving.lanes import Lanes
+from app.serving.lanes import BUDGETS, Lanes
 from app.serving.versions import Asked, Versions
 from app.settings import Settings
 from models.contracts import EncoderModel, GeneratorModel, RerankerModel
@@ -23,6 +23,8 @@ from models.generator import GenerateItem
 _TURNS = ("hello there", "hi! how was your day?", "long, but good. i went hiking with my sister")
 _REPLIES = ("that sounds lovely!", "where did you go? i would love to hear all about it", "oh no")
 _CANARY_TOKENS = 2
+_LONG = " ".join(_TURNS * 3)
+_FULL_SLATE = 24  # responses: more than a request has
 
 
 class Probes:
@@ -60,22 +62,55 @@ class Probes:
             if self._generators is not None:
                 self.generate(candidates, settings.new_tokens, deadline)
 
-    def embed(self, texts: int, deadline: float) -> None:
+    def fill(self, deadline: float) -> None:
+        """Each model of this process with as much as a batch may hold; KindredError if not.
+
+        What it needs then it keeps: memory that is taken at the start is not taken in the middle
+        of a day.
+        """
+        if self._encoder.local:
+            self.embed(BUDGETS[ENCODER].items, deadline, _LONG)
+        with self._rerankers.default.held() as reranker:
+            local = reranker.local
+        if local:
+            slates = [self._slate(_FULL_SLATE, _LONG) for _ in range(BUDGETS[RERANKER].items)]
+            self._lanes.rerank.submit(slates, deadline).wait()[0].get()
+        if self._generators is None or self._lanes.generate is None:
+            return
+        served = self._generators.default
+        with served.held() as model:
+            if not model.local:
+                return
+            settings = self._settings
+            context = model.encode_context([_LONG] * 8, (), settings.context_tokens)
+            asked = [
+                Asked(
+                    served, GenerateItem(context, settings.candidates_max, i, settings.new_tokens)
+                )
+                for i in range(BUDGETS[GENERATOR].items)
+            ]
+            self._lanes.generate.submit(asked, deadline).wait()[0].get()
+
+    def embed(self, texts: int, deadline: float, *lines: str) -> None:
         """So many texts through the encoder."""
-        items = self._encoder.prepare(self._texts(_TURNS, texts))
+        items = self._encoder.prepare(self._texts(lines or _TURNS, texts))
         vectors = [outcome.get() for outcome in self._lanes.encode.submit(items, deadline).wait()]
         if not all(np.isfinite(vector).all() for vector in vectors):
             raise ModelFailure("The encoder's canary gave no number")
 
     def score(self, responses: int, deadline: float) -> None:
         """So many responses through the reranker."""
-        served = self._rerankers.default
-        with served.held() as model:
-            items = model.prepare(_TURNS, self._texts(_REPLIES, responses))
-            slate = [Asked(served, item) for item in items]
-            results = self._lanes.rerank.submit([slate], deadline).wait()[0].get()
+        slate = self._slate(responses)
+        results = self._lanes.rerank.submit([slate], deadline).wait()[0].get()
         if not all(math.isfinite(result.serving) for result in results):
             raise ModelFailure("The reranker's canary gave no number")
+
+    def _slate(self, responses: int, *lines: str) -> list[Asked]:
+        """So many responses for the reranker that is everybody's."""
+        served = self._rerankers.default
+        with served.held() as model:
+            items = model.prepare(lines * 8 or _TURNS, self._texts(lines or _REPLIES, responses))
+            return [Asked(served, item) for item in items]
 
     def generate(self, candidates: int, new_tokens: int, deadline: float) -> None:
         """So many candidates from the generator, if there is one."""

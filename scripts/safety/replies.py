@@ -57,7 +57,7 @@ class Options:
     out: Path
     run: Path
     recipe: Recipe
-    alarms: float = 0.02
+    alarms: float = 0.01
     banked: float = 0.001
     base: str = "auto"
 
