@@ -45,21 +45,38 @@ _NEIGHBOURS = frozenset(
 
 
 @dataclass(frozen=True)
+class Bound:
+    """How often a question may be answered yes wrongly.
+
+    `alarms`: the share of left-out harmless texts of our own, which were written to be mistaken;
+    `everyday`: of left-out public turns, as people would feel it.
+    """
+
+    alarms: float
+    everyday: float
+
+
+BOUNDS: Mapping[str, Bound] = {
+    "crisis": Bound(0.05, 0.004),  # a kind word too many; a danger that is missed is worse
+    "abuse": Bound(0.05, 0.004),  # one sentence of the companion's
+    "minor": Bound(0.01, 0.0005),  # it stays until the person erases themselves
+    "trick": Bound(0.02, 0.004),  # nothing is obeyed, seen or not
+}
+"""By what a wrong yes costs."""
+
+
+@dataclass(frozen=True)
 class SentenceOptions:
     """What a run is asked for.
 
-    `alarms`: the share of left-out harmless texts of our own that may alarm; they were written to
-    be mistaken. `everyday`: the share of left-out public turns, as people would feel it. `folds`:
-    how many of `FOLDS` are fitted; the texts of the others choose nothing. `refit`: on everything
-    in the end; without it the fit of the first fold is what is written, which never saw the texts
-    that chose its stack.
+    `folds`: how many of `FOLDS` are fitted; the texts of the others choose nothing. `refit`: on
+    everything in the end; without it the fit of the first fold is what is written, which never saw
+    the texts that chose its stack.
     """
 
     out: Path
     run: Path
     recipe: Recipe
-    alarms: float
-    everyday: float
     strength: float
     public: bool
     folds: int = FOLDS
@@ -161,7 +178,7 @@ def _stacked(
     clipped = np.clip(margins[judged], -LIMIT, LIMIT)
     sides = np.stack([np.array(ruled, dtype=float), clipped, sentence[judged]], 1)
     asked = Asked.of(question, chosen)
-    weights = weights_of(sides, asked, options.alarms, options.everyday)
+    weights = weights_of(sides, asked, BOUNDS[question])
     weighed = np.array([Evidence(bool(r), m, x).weighed(weights) for r, m, x in sides])
     found = {
         "rules": sides[:, 0] > 0,
@@ -202,20 +219,19 @@ class Asked:
         return cls(found, ~found & ~turns, turns, known)
 
 
-def weights_of(sides: Array, asked: Asked, alarms: float, everyday: float) -> dict[str, float]:
+def weights_of(sides: Array, asked: Asked, bound: Bound) -> dict[str, float]:
     """The stack of a question, and the limit above which the sentence reader `alone` says yes.
 
     Args:
         sides: (n, 3), what rules, linear reader and sentence reader say of each text.
-        alarms, everyday: of `SentenceOptions`.
     """
     known, harmless, turns = asked.known, asked.harmless, asked.turns
-    weights = fit_stack(sides[known], asked.found[known], harmless[known], alarms, _NAMES)
-    weights["alone"] = threshold(sides[:, 2], harmless, alarms)
+    weights = fit_stack(sides[known], asked.found[known], harmless[known], bound.alarms, _NAMES)
+    weights["alone"] = threshold(sides[:, 2], harmless, bound.alarms)
     if turns.any():
         weighed = sides @ [weights[name] for name in _NAMES]
-        weights["bias"] = min(weights["bias"], -threshold(weighed, turns, everyday))
-        weights["alone"] = max(weights["alone"], threshold(sides[:, 2], turns, everyday))
+        weights["bias"] = min(weights["bias"], -threshold(weighed, turns, bound.everyday))
+        weights["alone"] = max(weights["alone"], threshold(sides[:, 2], turns, bound.everyday))
     return weights
 
 

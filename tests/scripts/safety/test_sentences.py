@@ -22,7 +22,9 @@ from scripts.safety.material import (
     development,
 )
 from scripts.safety.sentences import (
+    BOUNDS,
     Asked,
+    Bound,
     SentenceOptions,
     lesson_of,
     train_sentences,
@@ -88,8 +90,8 @@ def test_public_turns_hold_the_stack_to_what_people_would_feel() -> None:
     sides[:40, 2] = np.where(asked.found[:40], 1.0, -2.0)
     sides[40:, 2] = -3.0
     sides[40:50, 2] = 2.0  # a tenth of the turns looks like a danger
-    loose = weights_of(sides, asked, alarms=0.05, everyday=0.2)
-    strict = weights_of(sides, asked, alarms=0.05, everyday=0.05)
+    loose = weights_of(sides, asked, Bound(alarms=0.05, everyday=0.2))
+    strict = weights_of(sides, asked, Bound(alarms=0.05, everyday=0.05))
 
     def alarms(weights: dict[str, float]) -> float:
         return float((sides[:, 2] * weights["sentence"] + weights["bias"] > 0)[asked.turns].mean())
@@ -108,13 +110,13 @@ def test_a_run_is_written_whole_and_gone_on_with(material: list[Material], tmp_p
     asked = Options(artifacts / "safety", strength=0.05, alarms=0.0, bits=12)
     linear, _ = train(material, asked, "a command")
     out, run = artifacts / "safety-sentences", tmp_path / "run"
-    options = SentenceOptions(out, run, RECIPE, 0.05, 0.004, 0.05, False, base=str(base))
+    options = SentenceOptions(out, run, RECIPE, 0.05, False, base=str(base))
     said: list[str] = []
     told = train_sentences(material, linear, options, "a command", said.append)
     assert [one.question for one in told] == list(QUESTIONS)
     for one in told:
         assert one.figures["texts"] == 2 * len(WORDS)
-        assert one.figures["alarms_all"] <= 0.05
+        assert one.figures["alarms_all"] <= BOUNDS[one.question].alarms
         assert one.figures["recall_all"] >= 0.8
     reader = SentenceReader.load(out, base=str(base), runtime="torch", device="cpu", dtype="fp32")
     assert set(reader.stack) == set(QUESTIONS)
