@@ -79,7 +79,8 @@ def _make_room(worker: Any) -> None:
     for Redis.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = worker_connections + _OTHER_FILES
+    asked = worker.worker_connections
+    wanted = asked + _OTHER_FILES
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -87,7 +88,7 @@ def _make_room(worker: Any) -> None:
         soft = wanted
     if soft != resource.RLIM_INFINITY:
         room = max(soft // 2, soft - _OTHER_FILES)
-        worker.worker_connections = min(worker_connections, room)
+        worker.worker_connections = min(asked, room)
 
 
 def _beat_while_booting(worker: Any, sleep: Any, clock: Any) -> None:

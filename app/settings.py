@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     keystore_url: str = ""  # empty: sqlite in var/keys; or another Redis: redis://…
     partitions: int = Field(default=64, ge=1, le=256)
     redis_timeout_ms: Milliseconds = 2_000
+    redis_max_mb: int = Field(default=0, ge=0, le=16_777_216)  # of the private one; 0: half of all
     redis_wait_seconds: float = Field(default=30.0, ge=0, le=600)  # for it, at the start
     redis_replicas: int = Field(default=0, ge=0, le=8)  # that must have what is acknowledged
     redis_replica_ms: Milliseconds = 200  # how long they are waited for

@@ -75,7 +75,7 @@ def main() -> int:
         alone = _alone(settings)
         redis_url = settings.redis_url
         if not redis_url:
-            redis = PrivateRedis(settings.var_dir)
+            redis = PrivateRedis(settings.var_dir, max_mb=settings.redis_max_mb)
             redis.start()
             redis_url = redis.url
         _check_store(settings.model_copy(update={"redis_url": redis_url}))

@@ -56,15 +56,19 @@ class Choosing:
             )
         written = MachineText.begin(gathered.candidates, self._engine.replies, deadlines.rank())
         with timer.stage("rank"):
-            ranked = rank.score(
-                context,
-                turns,
-                gathered,
-                features,
-                self._engine,
-                deadlines.rank(),
-                held.versions.get("reranker"),
-            )
+            try:
+                ranked = rank.score(
+                    context,
+                    turns,
+                    gathered,
+                    features,
+                    self._engine,
+                    deadlines.rank(),
+                    held.versions.get("reranker"),
+                )
+            except BaseException:  # the person has left
+                written.cancel()
+                raise
             read = written.judged(ranked.candidates)
         with timer.stage("choose"):
             moment = self._moment(context, crisis)

@@ -10,6 +10,7 @@ from app.dialog.care import protocol, tally
 from app.dialog.pipeline import ChatRequest, Pipeline
 from app.dialog.reacting import Reacting
 from app.dialog.safety import Reading
+from app.dialog.screen.machine import MachineText
 from app.dialog.screen.toxicity import Toxicity
 from app.domain import (
     Candidate,
@@ -58,6 +59,7 @@ class Companion:
         self._engine = engine
         self._metrics = metrics
         self._toxicity = toxicity
+        self._rank_seconds = settings.rank_deadline_ms / 1000
         self._pipeline = Pipeline(store, engine, settings, metrics, toxicity)
         self._reacting = Reacting(store, engine, settings, metrics)
 
@@ -208,7 +210,10 @@ class Companion:
             minor=self._store.contexts.is_minor(user_id),
             toxicity=self._toxicity,
         )
-        return screen.screen(parent.slate.candidates, moment), conversation.crisis
+        candidates = parent.slate.candidates
+        deadline = time.monotonic() + self._rank_seconds
+        written = MachineText.begin(candidates, self._engine.replies, deadline)
+        return screen.screen(written.judged(candidates), moment), conversation.crisis
 
 
 def _choose_again(slate: Slate) -> str | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 
 import numpy as np
 
-from app.errors import ModelFailure
+from app.errors import DeadlineExceeded, ModelFailure
 from app.serving.control import ENCODER, GENERATOR, RERANKER
 from app.serving.health import Canary
 from app.serving.lanes import BUDGETS, Lanes
@@ -24,7 +25,6 @@ _TURNS = ("hello there", "hi! how was your day?", "long, but good. i went hiking
 _REPLIES = ("that sounds lovely!", "where did you go? i would love to hear all about it", "oh no")
 _CANARY_TOKENS = 2
 _LONG = " ".join(_TURNS * 3)
-_FULL_SLATE = 24  # responses: more than a request has
 
 
 class Probes:
@@ -63,33 +63,44 @@ class Probes:
                 self.generate(candidates, settings.new_tokens, deadline)
 
     def fill(self, deadline: float) -> None:
-        """Each model of this process with as much as a batch may hold; KindredError if not.
+        """The encoder, the reranker and the generator with as much as a batch may hold.
 
-        What it needs then it keeps: memory that is taken at the start is not taken in the middle
-        of a day.
+        What a model needs then it keeps: memory that is taken at the start is not taken in the
+        middle of a day. One that computes elsewhere is left alone, one that is slow is not waited
+        for. Raises KindredError where one fails.
         """
-        if self._encoder.local:
-            self.embed(BUDGETS[ENCODER].items, deadline, _LONG)
-        with self._rerankers.default.held() as reranker:
-            local = reranker.local
-        if local:
-            slates = [self._slate(_FULL_SLATE, _LONG) for _ in range(BUDGETS[RERANKER].items)]
-            self._lanes.rerank.submit(slates, deadline).wait()[0].get()
+        with suppress(DeadlineExceeded):
+            if self._encoder.local:
+                self.embed(BUDGETS[ENCODER].items, deadline, _LONG)
+            self._fill_reranker(deadline)
+            self._fill_generator(deadline)
+
+    def _fill_reranker(self, deadline: float) -> None:
+        with self._rerankers.default.held() as model:
+            if not model.local:
+                return
+        responses = self._settings.retrieval_k + self._settings.candidates_max
+        slates = [self._slate(responses, _LONG) for _ in range(BUDGETS[RERANKER].items)]
+        for outcome in self._lanes.rerank.submit(slates, deadline).wait():
+            outcome.get()
+
+    def _fill_generator(self, deadline: float) -> None:
         if self._generators is None or self._lanes.generate is None:
             return
+        settings, budget = self._settings, BUDGETS[GENERATOR]
+        candidates = max(1, settings.candidates_max)
+        each = settings.context_tokens + candidates * settings.new_tokens
         served = self._generators.default
         with served.held() as model:
             if not model.local:
                 return
-            settings = self._settings
             context = model.encode_context([_LONG] * 8, (), settings.context_tokens)
             asked = [
-                Asked(
-                    served, GenerateItem(context, settings.candidates_max, i, settings.new_tokens)
-                )
-                for i in range(BUDGETS[GENERATOR].items)
+                Asked(served, GenerateItem(context, candidates, seed, settings.new_tokens))
+                for seed in range(max(1, min(budget.items, budget.tokens // each)))
             ]
-            self._lanes.generate.submit(asked, deadline).wait()[0].get()
+            for outcome in self._lanes.generate.submit(asked, deadline).wait():
+                outcome.get()
 
     def embed(self, texts: int, deadline: float, *lines: str) -> None:
         """So many texts through the encoder."""

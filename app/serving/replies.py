@@ -10,8 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import DeadlineExceeded
+from app.serving.control_request import failed
+from app.serving.pending import Pending
 from app.serving.sentences import Reader, SentenceLane
-from app.serving.ticket import Ticket
 from app.telemetry import Metrics
 
 FOLDER = "screen-sentences"  # below the artifacts
@@ -27,6 +32,8 @@ REASONS = {
 }
 """By head what the screen calls it."""
 UNREAD = ("unread",)  # what could not be read in time is not said
+SECONDS = 0.2  # that reading takes at most; the ranking beside it seldom takes longer
+Reasons = tuple[str, ...]
 
 
 class Replies(SentenceLane):
@@ -37,30 +44,25 @@ class Replies(SentenceLane):
     ) -> None:
         """Raises ModelFileError for a reader of something else."""
         super().__init__(NAME, reader, metrics, REASONS, clock)
-        self._bias = [reader.stack[head]["bias"] for head in reader.heads]
+        self._bias = np.array([reader.stack[head]["bias"] for head in reader.heads])
+        self._names = [REASONS[head] for head in reader.heads]
 
-    def begin(self, texts: Sequence[str], deadline: float) -> Reading:
-        """Begin to read texts, to be read by the deadline (`time.monotonic()` seconds)."""
-        return Reading(self, len(texts), self.submit(texts, deadline) if texts else None)
+    def begin(self, texts: Sequence[str], deadline: float) -> Pending[list[Reasons]]:
+        """Of each text, in order, the reasons that keep it back; `UNREAD` where it was not read.
 
-    def reasons(self, ticket: Ticket[Any] | None, count: int) -> list[tuple[str, ...]]:
-        """Of each text the reasons that keep it back; `UNREAD` for all where there is no answer."""
-        rows = self.collect(ticket) if count else None
-        if rows is None:
-            return [UNREAD] * count
-        names = [REASONS[head] for head in self.heads]
-        return [
-            tuple(name for name, yes in zip(names, above, strict=True) if yes)
-            for above in (rows + self._bias > 0.0).tolist()
-        ]
+        It is read until the deadline (`time.monotonic()` seconds), or `SECONDS` long.
+        """
+        ticket = self.submit(texts, min(deadline, self._clock() + SECONDS))
+        if ticket is None:
+            return Pending.of(self._unread([None] * len(texts)))
+        return Pending(lambda: self._unread(self.collect(ticket)), ticket.cancel)
 
+    def _unread(self, rows: Sequence[NDArray[Any] | None]) -> list[Reasons]:
+        """The reasons of each row; the load control hears of it where one is missing."""
+        if any(row is None for row in rows):
+            failed(DeadlineExceeded())
+        return [UNREAD if row is None else self._reasons(row) for row in rows]
 
-class Reading:
-    """Texts that are being read."""
-
-    def __init__(self, replies: Replies, count: int, ticket: Ticket[Any] | None) -> None:
-        self._replies, self._count, self._ticket = replies, count, ticket
-
-    def reasons(self) -> list[tuple[str, ...]]:
-        """Of each text the reasons that keep it back, in order; waits, as a greenlet does."""
-        return self._replies.reasons(self._ticket, self._count)
+    def _reasons(self, row: NDArray[Any]) -> Reasons:
+        above = row + self._bias > 0.0
+        return tuple(name for name, yes in zip(self._names, above, strict=True) if yes)

@@ -19,7 +19,7 @@ from app.errors import KindredError, StartupError
 from app.serving.batcher import Backlog, Batcher
 from app.serving.queue import Budget
 from app.serving.safety_reader import HEADS
-from app.serving.ticket import Ticket
+from app.serving.ticket import Outcome, Ticket
 from app.telemetry import Metrics, get_logger
 from models.checkpoint import ModelFileError
 from models.contracts import EncodeItem
@@ -113,21 +113,14 @@ class SentenceLane:
             self._failed.inc()
             return None
 
-    def collect(self, ticket: Ticket[Any] | None) -> NDArray[Any] | None:
-        """The logits (texts, heads) of what was submitted; None where there is no answer.
+    def collect(self, ticket: Ticket[Any]) -> list[NDArray[Any] | None]:
+        """The logits (heads,) of each text that was submitted; None where there is no answer.
 
         Waits on the hub, as a greenlet does; others go on meanwhile.
         """
-        if ticket is None:
-            return None
-        try:
-            rows = np.stack([outcome.get() for outcome in ticket.wait()])
-        except (KindredError, ValueError):
+        rows = [_numbers(outcome) for outcome in ticket.wait()]
+        if any(row is None for row in rows):
             self._failed.inc()
-            return None
-        if not np.isfinite(rows).all():
-            self._failed.inc()
-            return None
         return rows
 
     def backlog(self) -> Backlog:
@@ -155,10 +148,20 @@ class Sentences(SentenceLane):
 
     def logits(self, texts: Sequence[str]) -> Mapping[str, float] | None:
         """Of each head the highest logit that any text has; None where there is no answer."""
-        rows = self.collect(self.submit(texts, self._clock() + self._seconds))
-        return (
-            None if rows is None else dict(zip(self.heads, rows.max(axis=0).tolist(), strict=True))
-        )
+        ticket = self.submit(texts, self._clock() + self._seconds)
+        rows = [] if ticket is None else self.collect(ticket)
+        found = [row for row in rows if row is not None]
+        if not found or len(found) < len(rows):
+            return None
+        return dict(zip(self.heads, np.stack(found).max(axis=0).tolist(), strict=True))
+
+
+def _numbers(outcome: Outcome[Any]) -> NDArray[Any] | None:
+    try:
+        row = np.asarray(outcome.get())
+    except (KindredError, ValueError):
+        return None
+    return row if np.isfinite(row).all() else None
 
 
 def load_sentences(artifacts: Path, name: str = FOLDER, **options: Any) -> SentenceReader | None:

@@ -68,9 +68,7 @@ class Flags:
             name = key.decode(errors="replace")
             state = state_of.get(key, _DEFAULT_STATE.encode()).decode(errors="replace")
             definition = self._good(name, text, state)
-            if definition is None:
-                get_logger("store").error("flag_unreadable", flag=name)
-            else:
+            if definition is not None:
                 read[name] = definition
         self._last = FlagSet(int(version), dict(sorted(read.items())))
         self._answered()
@@ -83,6 +81,7 @@ class Flags:
             definition["state"] = state
             if self._sound(definition):
                 return definition
+        get_logger("store").error("flag_unreadable", flag=name)
         last = self._last.definitions.get(name)
         return {**last, "state": state} if last is not None and state in _STATES else last
 

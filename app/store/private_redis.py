@@ -33,8 +33,8 @@ from app.store.redis_binary import PREFERRED, find_binary
 
 _SOCKET_PATH_MAX = 107  # bytes of a unix socket's path on Linux
 _DISK_FREE_MIN = 64 * 1024 * 1024  # bytes
-_MEMORY_SHARE = 0.5  # of the machine's memory, or of what the group of processes may have
-_GROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
+_MEMORY_SHARE = 0.5
+_GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _CONFIG = """\
 # Written at every start; change nothing here.
 port 0
@@ -54,18 +54,26 @@ maxmemory {memory}
 """
 
 
-def memory_max(group: Path = _GROUP_MEMORY) -> int:
+def memory_max(groups: Path = _GROUPS, own: Path = _OWN_GROUP) -> int:
     """Bytes that the data may take; a server that was ended for want of memory serves nobody.
 
+    Half of the machine's memory, or of the least that a control group of this process, or one
+    around it, may have: the models and a rewrite of the append-only file need the other half.
+
     Args:
-        group: the file of the control group's limit, "max" where there is none.
+        groups, own: where control groups (v2) are, and the file that names this process's.
     """
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    allowed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
-        allowed = int(group.read_text("ascii"))
+        name = own.read_text("ascii").strip().rpartition("::")[2].strip("/")
     except (OSError, ValueError):
-        allowed = machine
-    return int(_MEMORY_SHARE * min(machine, allowed))
+        name = ""
+    for folder in (groups / name, *(groups / name).parents):
+        with contextlib.suppress(OSError, ValueError):  # "max", or no such file
+            allowed = min(allowed, int((folder / "memory.max").read_text("ascii")))
+        if folder == groups:
+            break
+    return int(_MEMORY_SHARE * allowed)
 
 
 class PrivateRedis:
@@ -74,7 +82,9 @@ class PrivateRedis:
     `stop` ends only a server that this object started, unless it is told otherwise.
     """
 
-    def __init__(self, var_dir: Path, start_seconds: float = 120.0) -> None:
+    def __init__(self, var_dir: Path, start_seconds: float = 120.0, max_mb: int = 0) -> None:
+        """`max_mb`: MiB that its data may take; 0: see `memory_max`."""
+        self._memory = max_mb << 20 or memory_max()
         self._folder = (var_dir / "redis").absolute()
         self._start_seconds = start_seconds  # also the time to load the append-only file
         self._process: subprocess.Popen[bytes] | None = None
@@ -172,7 +182,7 @@ class PrivateRedis:
                 socket=_quoted(self.socket),
                 folder=_quoted(self._folder),
                 log=_quoted(log),
-                memory=memory_max(),
+                memory=self._memory,
             )
         )
         return subprocess.Popen(

@@ -58,6 +58,8 @@ def read(request: Request, services: Services) -> bytes:
     with services.body_timeout(services.settings.body_seconds_max, False):
         try:
             data = request.environ["wsgi.input"].read(length)
+        except TimeoutError:  # the worker waits less long for one piece than for all
+            raise BodyTimeout from None
         except OSError:
             data = b""
     if data is None:

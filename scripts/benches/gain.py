@@ -25,6 +25,7 @@ from typing import Any
 
 from app.dialog import candidates, rank, screen
 from app.dialog.features import Features
+from app.dialog.screen.machine import MachineText
 from app.domain import Candidate, Source, Speaker, Turn, UserContext
 from app.serving.engine import Engine
 from app.serving.load import Plan
@@ -112,8 +113,9 @@ def slate(
     ranked = rank.score(context, turns, gathered, features, engine, far)
     if gathered.late or ranked.late:
         raise RuntimeError(f"a stage failed: {(*gathered.late, *ranked.late)}")
+    read = MachineText.begin(ranked.candidates, engine.replies, far).judged(ranked.candidates)
     moment = screen.Moment.of(prompt, (), crisis=False, logprob_min=settings.logprob_min)
-    return screen.screen(ranked.candidates, moment)
+    return screen.screen(read, moment)
 
 
 def split(screened: Sequence[Candidate]) -> tuple[float | None, list[float]]:

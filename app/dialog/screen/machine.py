@@ -1,8 +1,8 @@
 """What machines wrote is read by a sentence reader while the reranker ranks it.
 
 The words of `rules` know what was thought of; the reader knows what such replies mean. Lines of
-the bank were reviewed by people and are not asked about. What it could not read in time is kept
-back: there is always a line that needs no reading.
+the bank were reviewed by people and are not asked about, nor are those that quote the person. What
+it could not read in time is kept back: there is always a line that needs no reading.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from app.domain import Candidate, Source
-from app.serving.replies import Reading, Replies
+from app.serving.pending import Pending
+from app.serving.replies import Reasons, Replies
 
 
 class MachineText:
-    """The candidates that no person reviewed, being read."""
+    """The candidates that a machine wrote, being read."""
 
-    def __init__(self, ids: Sequence[str], reading: Reading | None) -> None:
+    def __init__(self, ids: Sequence[str], reading: Pending[list[Reasons]] | None) -> None:
         self._ids, self._reading = ids, reading
 
     @classmethod
@@ -30,11 +31,16 @@ class MachineText:
         reading = replies.begin([c.text for c in written], deadline)
         return cls([c.candidate_id for c in written], reading)
 
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        if self._reading is not None:
+            self._reading.cancel()
+
     def judged(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The same candidates, each with the reasons that reading it gave."""
         if self._reading is None:
             return tuple(candidates)
-        found = dict(zip(self._ids, self._reading.reasons(), strict=True))
+        found = dict(zip(self._ids, self._reading.wait(), strict=True))
         return tuple(
             c.with_(filters=(*c.filters, *reasons)) if (reasons := found.get(c.candidate_id)) else c
             for c in candidates

@@ -183,7 +183,11 @@ def test_there_are_files_for_every_connection(
     limits = [(soft, hard)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.append(both))
+    make_room = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["_make_room"]
     worker = SimpleNamespace(worker_connections=4_000)
-    runpy.run_path(str(ROOT / "gunicorn.conf.py"))["_make_room"](worker)
+    make_room(worker)
     assert limits[-1] == (files, hard)
     assert worker.worker_connections == connections
+    fewer = SimpleNamespace(worker_connections=300)
+    make_room(fewer)
+    assert fewer.worker_connections == 300, "as the command line asked"

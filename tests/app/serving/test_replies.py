@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
+import gevent
 import numpy as np
 import pytest
 from gevent.monkey import get_original
 
 from app.dialog.screen.machine import MachineText
 from app.domain import Candidate, Source
+from app.serving.control_request import Request, current_request
 from app.serving.replies import REASONS, UNREAD, Replies
 from app.telemetry import Metrics
 from models.checkpoint import ModelFileError
@@ -79,7 +81,7 @@ def candidate(name: str, text: str, source: Source = Source.GENERATOR) -> Candid
 
 def test_a_head_above_its_own_limit_is_a_reason(opened: Any, metrics: Metrics) -> None:
     reading = opened(Reader()).begin(["all good", "a human_claim", "a harm", "human_claim"], soon())
-    assert reading.reasons() == [(), ("human-claim",), (), ("human-claim",)]
+    assert reading.wait() == [(), ("human-claim",), (), ("human-claim",)]
     assert failures(metrics) == 0
 
 
@@ -125,10 +127,57 @@ def test_a_reader_that_hangs_is_waited_for_until_the_deadline_only(opened: Any) 
     try:
         started = time.monotonic()
         reading = lane.begin(["all good"], started + 0.05)
-        assert reading.reasons() == [UNREAD]
+        assert reading.wait() == [UNREAD]
         assert time.monotonic() - started < 2.0
     finally:
         lock.release()
+
+
+def test_one_text_that_gives_no_number_leaves_the_others_read(opened: Any) -> None:
+    reader = Reader()
+    run = reader.run
+    reader.run = lambda items: [  # type: ignore[method-assign]
+        row * np.nan if item.ids[2] else row for item, row in zip(items, run(items), strict=True)
+    ]
+    assert opened(reader).begin(["all good", "harm", "human_claim"], soon()).wait() == [
+        (),
+        UNREAD,
+        ("human-claim",),
+    ]
+
+
+def test_the_load_control_hears_of_what_was_not_read(opened: Any) -> None:
+    def fail() -> None:
+        raise RuntimeError("no memory")
+
+    request = Request(began=0.0)
+    token = current_request.set(request)
+    try:
+        opened(Reader(fail)).begin(["all good"], soon()).wait()
+        assert request.missed
+    finally:
+        current_request.reset(token)
+
+
+def test_who_leaves_takes_what_waits_out_of_the_queue(opened: Any) -> None:
+    lock = Lock()
+    lock.acquire()
+
+    def hang() -> None:
+        with lock:
+            pass
+
+    lane = opened(Reader(hang))
+    try:
+        first = lane.begin(["all good"], soon())
+        gevent.sleep(0.01)  # it runs now
+        read = MachineText.begin([candidate("g", "all good")], lane, soon())
+        assert lane.backlog().items == 1
+        read.cancel()
+        assert lane.backlog().items == 0
+    finally:
+        lock.release()
+    assert first.wait() == [()]
 
 
 def test_another_readers_heads_are_refused(metrics: Metrics) -> None:

@@ -47,14 +47,29 @@ def test_it_runs_as_durability_wants_it(own_redis: PrivateRedis) -> None:
     assert own_redis.url == f"unix://{own_redis.socket}"
 
 
-def test_it_takes_half_of_the_memory_there_is(tmp_path: Path) -> None:
+def test_it_takes_half_of_the_memory_that_its_groups_may_have(tmp_path: Path) -> None:
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    group = tmp_path / "memory.max"
-    assert memory_max(group) == machine // 2, "no control group"
-    group.write_text("max\n")
-    assert memory_max(group) == machine // 2, "one without a limit"
-    group.write_text("1048576\n")
-    assert memory_max(group) == 524_288
+    groups, own = tmp_path / "cgroup", tmp_path / "own"
+    inner = groups / "system.slice" / "kindred.service"
+    inner.mkdir(parents=True)
+    assert memory_max(groups, own) == machine // 2, "nobody names a group"
+    own.write_text("0::/system.slice/kindred.service\n")
+    assert memory_max(groups, own) == machine // 2, "a group without a limit"
+    (inner / "memory.max").write_text("max\n")
+    (inner.parent / "memory.max").write_text("1048576\n")
+    assert memory_max(groups, own) == 524_288, "the one around it has one"
+    (inner / "memory.max").write_text("65536\n")
+    assert memory_max(groups, own) == 32_768
+
+
+def test_its_memory_can_be_set(tmp_path: Path) -> None:
+    server = PrivateRedis(tmp_path, max_mb=48)
+    try:
+        server.start()
+        found = command(server, "CONFIG", "GET", "maxmemory")
+        assert int(found[1]) == 48 << 20
+    finally:
+        server.stop()
 
 
 def test_data_survive_a_kill(own_redis: PrivateRedis) -> None:
