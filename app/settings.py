@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     context_tokens: int = Field(default=100, ge=16, le=900)
     new_tokens: int = Field(default=40, ge=1, le=100)
     temperature: float = Field(default=0.6, gt=0, le=2)
-    logprob_min: float = Field(default=-2.1, le=0)  # nats a token, below: kept back as unsure
+    logprob_min: float = Field(default=-1.5, le=0)  # nats a token, below: kept back as unsure
     top_p: float = Field(default=0.9, gt=0, le=1)
     top_k: int = Field(default=40, ge=0, le=1_000)
 
