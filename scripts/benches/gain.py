@@ -181,8 +181,8 @@ def artifact(result: dict[str, Any]) -> dict[str, Any]:
     kept = ("versions", "prompts", "drawn", "retrieved", "new_tokens")
     return {
         **{key: result[key] for key in kept},
-        "gain": [round(value, 5) for value in result["gain"]],
-        "short": round(result["short"], 5),
+        "gain": [round(value, 8) for value in result["gain"]],
+        "short": round(result["short"], 8),
         "command": "scripts/bench gain",
     }
 
