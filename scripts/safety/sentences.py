@@ -37,6 +37,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 _SHARES = (0.01, 0.02, 0.05, 0.1)  # of harmless texts that alarm, for which recall is told
 _NAMES = ("rules", "linear", "sentence")
+_HAIR = 1e-6  # by which sums of the same numbers differ, added in another order
 _POSITIVE = 1.3  # how much a text counts that is to be found
 _BORROWED = 0.3  # and one that was judged for another question than the head's
 _NEIGHBOURS = frozenset(
@@ -232,7 +233,7 @@ def weights_of(sides: Array, asked: Asked, bound: Bound) -> dict[str, float]:
         weighed = sides @ [weights[name] for name in _NAMES]
         weights["bias"] = min(weights["bias"], -threshold(weighed, turns, bound.everyday))
         weights["alone"] = max(weights["alone"], threshold(sides[:, 2], turns, bound.everyday))
-    return weights
+    return {**weights, "bias": weights["bias"] - _HAIR}
 
 
 def _margins(
