@@ -30,50 +30,10 @@ from redis.retry import Retry
 
 from app.errors import StartupError
 from app.store.redis_binary import PREFERRED, find_binary
+from app.store.redis_config import config_text, memory_max
 
 _SOCKET_PATH_MAX = 107  # bytes of a unix socket's path on Linux
 _DISK_FREE_MIN = 64 * 1024 * 1024  # bytes
-_MEMORY_SHARE = 0.5
-_GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-_CONFIG = """\
-# Written at every start; change nothing here.
-port 0
-unixsocket {socket}
-unixsocketperm 700
-dir {folder}
-logfile {log}
-databases 16
-# What was acknowledged is on the disk.
-appendonly yes
-appendfsync always
-aof-load-truncated yes
-save ""
-# What was kept is never thrown out for what comes later: beyond the bound nothing is taken.
-maxmemory-policy noeviction
-maxmemory {memory}
-"""
-
-
-def memory_max(groups: Path = _GROUPS, own: Path = _OWN_GROUP) -> int:
-    """Bytes that the data may take; a server that was ended for want of memory serves nobody.
-
-    Half of the machine's memory, or of the least that a control group of this process, or one
-    around it, may have: the models and a rewrite of the append-only file need the other half.
-
-    Args:
-        groups, own: where control groups (v2) are, and the file that names this process's.
-    """
-    allowed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        name = own.read_text("ascii").strip().rpartition("::")[2].strip("/")
-    except (OSError, ValueError):
-        name = ""
-    for folder in (groups / name, *(groups / name).parents):
-        with contextlib.suppress(OSError, ValueError):  # "max", or no such file
-            allowed = min(allowed, int((folder / "memory.max").read_text("ascii")))
-        if folder == groups:
-            break
-    return int(_MEMORY_SHARE * allowed)
 
 
 class PrivateRedis:
@@ -177,14 +137,7 @@ class PrivateRedis:
                 "see it; put that redis-server back on the PATH"
             )
         config = self._folder / "redis.conf"
-        config.write_text(
-            _CONFIG.format(
-                socket=_quoted(self.socket),
-                folder=_quoted(self._folder),
-                log=_quoted(log),
-                memory=self._memory,
-            )
-        )
+        config.write_text(config_text(self.socket, self._folder, log, self._memory))
         return subprocess.Popen(
             [binary, str(config)],
             stdin=subprocess.DEVNULL,
@@ -275,12 +228,6 @@ def _private_folder(folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise StartupError(f"{folder} belongs to somebody else; remove it or set KINDRED_VAR_DIR")
     folder.chmod(0o700)
-
-
-def _quoted(path: Path) -> str:
-    """A path as redis.conf reads it."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
 
 
 def _last_words(log: Path, start: int) -> str:

@@ -16,8 +16,9 @@ import redis
 
 from app.errors import StartupError
 from app.store import private_redis, redis_binary
-from app.store.private_redis import PrivateRedis, memory_max
+from app.store.private_redis import PrivateRedis
 from app.store.redis_binary import find_binary
+from app.store.redis_config import memory_max
 
 ROOT = Path(__file__).parents[3]
 
