@@ -126,7 +126,7 @@ def test_killed_redis_is_unavailable_and_comes_back_with_everything(
 
 
 def test_a_frozen_redis_is_unavailable_after_the_timeout(own_redis: Any, store_on: Any) -> None:
-    store = store_on(own_redis, redis_timeout_ms=100)
+    store = store_on(own_redis, redis_timeout_ms=300)
     pid = own_redis.pid
     os.kill(pid, signal.SIGSTOP)
     try:

@@ -97,7 +97,7 @@ def test_what_may_wait_is_sent_once_a_second_and_at_the_end(
 
 
 def test_counts_wait_while_redis_is_away(own_redis: PrivateRedis, store_on: Any) -> None:
-    store = store_on(own_redis, redis_timeout_ms=300)
+    store = store_on(own_redis, redis_timeout_ms=1_000)
     store.tallies.count("referral:self")
     assert store.tallies.flush()
     own_redis.stop()

@@ -75,7 +75,7 @@ class Keeper:
 @pytest.fixture
 def keeper(own_redis: Any, store_on: Any, clock: Any, chat: Any) -> Iterator[Keeper]:
     """On a Redis of the test's own, which may be stopped."""
-    yield Keeper(type(chat)(store_on(own_redis, redis_timeout_ms=200), clock))
+    yield Keeper(type(chat)(store_on(own_redis, redis_timeout_ms=1_000), clock))
     with suppress(TypeError):
         os.kill(own_redis.pid, signal.SIGCONT)
 
