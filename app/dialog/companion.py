@@ -174,11 +174,16 @@ class Companion:
         return Replay(chosen == recorded, chosen, text, recorded)
 
     def _care(self, request: ChatRequest) -> Reply:
-        """A crisis is answered whatever is lost: a conversation that is gone, the store itself."""
+        """A crisis is answered whatever is lost: a conversation that is gone, the store itself.
+
+        Or both: an id that is nobody's is known to be so without the store.
+        """
         try:
-            return self._pipeline.reply(request)
-        except NotFound:
-            return self._pipeline.reply(replace(request, conversation_id=None))
+            try:
+                return self._pipeline.reply(request)
+            except NotFound:
+                request = replace(request, conversation_id=None)
+                return self._pipeline.reply(request)
         except StoreUnavailable:
             self._metrics.failures.labels("crisis_unsaved").inc()
         now = time.time()

@@ -41,9 +41,12 @@ class People:
         self._core.ring.create(user_id)
         return Person(user_id, self._register(user_id, now))
 
-    def register(self, user_id: str) -> Person:
-        """The person of an id that has a key; made where there is none."""
-        return Person(user_id, self._register(user_id, self._core.clock()))
+    def register(self, user_id: str, ended: float = 0.0) -> Person:
+        """The person of an id that has a key; made where there is none.
+
+        `ended`: to them leads no token that an identity provider issued before (Unix seconds).
+        """
+        return Person(user_id, self._register(user_id, self._core.clock(), ended))
 
     def check(self, user_id: str, generation: int) -> None:
         """Whether a token of this generation still holds.
@@ -187,7 +190,7 @@ class People:
                 return self.create_judge(source, register)  # another process was first
         return person.user_id
 
-    def _register(self, user_id: str, now: float) -> int:
+    def _register(self, user_id: str, now: float, ended: float = 0.0) -> int:
         keys = PersonKeys(user_id)
-        arguments = [now, self._core.person_ttl]
+        arguments: list[float | str] = [now, self._core.person_ttl, ended or ""]
         return int(self._core.client.run("person_create", [keys.person], arguments))

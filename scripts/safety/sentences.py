@@ -39,7 +39,7 @@ _SHARES = (0.01, 0.02, 0.05, 0.1)  # of harmless texts that alarm, for which rec
 _NAMES = ("rules", "linear", "sentence")
 _HAIR = 1e-6  # by which sums of the same numbers differ, added in another order
 _POSITIVE = 1.3  # how much a text counts that is to be found
-_BORROWED = 0.3  # and one that was judged for another question than the head's
+_BORROWED = 0.3  # and one that was judged for another question than the head's, or by its category
 _NEIGHBOURS = frozenset(
     {"everyday", "small_talk", "small-talk", "small-talk-2", "everyday-abuse", "everyday-tricks"}
 )  # kinds of texts that change nothing where they stand beside another
@@ -123,7 +123,7 @@ def lesson_of(material: Material) -> Lesson:
         if head not in material.labels:
             continue
         targets[place] = material.labels[head]
-        own = material.home == EVERYDAY or material.home == ("crisis" if head in WHOM else head)
+        own = material.kind == TURN or material.home in (EVERYDAY, "crisis" if head in WHOM else head)
         weights[place] = (_POSITIVE if targets[place] else 1.0) if own else _BORROWED
     beside = material.kind in _NEIGHBOURS
     return Lesson(material.text, normalise(material.text), targets, weights, beside)

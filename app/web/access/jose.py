@@ -14,7 +14,7 @@ from app.errors import Unauthenticated
 TOKEN_CHARS_MAX = 4_096
 _KID_CHARS_MAX = 200
 # Of access tokens; what a provider signs for other ends (logout, events, DPoP) says so here.
-_TYPES = {None, "jwt", "at+jwt", "application/at+jwt", "application/jwt"}
+_TYPES = {"jwt", "at+jwt", "application/at+jwt", "application/jwt"}
 
 
 def header_of(token: str) -> dict[str, Any]:
@@ -32,8 +32,8 @@ def header_of(token: str) -> dict[str, Any]:
         raise Unauthenticated from None
     if not isinstance(header, dict) or "crit" in header or "b64" in header or "zip" in header:
         raise Unauthenticated
-    kind = header.get("typ")
-    if (kind.lower() if isinstance(kind, str) else kind) not in _TYPES:
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:  # a list could not be looked up
         raise Unauthenticated
     return header
 

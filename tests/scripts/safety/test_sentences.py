@@ -77,6 +77,10 @@ def test_a_head_learns_most_from_its_own_set(material: list[Material]) -> None:
     by_head = dict(zip(HEADS, lesson.weights.tolist(), strict=True))
     assert by_head["minor"] > by_head["trick"] > 0
     assert by_head["other"] == by_head["loss"] == 0, "nobody judged whom it is about"
+    turn = lesson_of(Material("a turn", {"crisis": 0.0}, own=False, kind=TURN))
+    told = dict(zip(HEADS, turn.weights.tolist(), strict=True))
+    assert told["crisis"] > by_head["trick"], "what people say all day is known to be harmless"
+    assert told["abuse"] == 0
 
 
 def test_public_turns_hold_the_stack_to_what_people_would_feel() -> None:
