@@ -8,25 +8,22 @@ what a companion says all day.
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.dialog import screen
-from models.checkpoint import DataSource, file_sha256, write_manifest
-from models.runtimes.torch_bert import PACKAGED_BASE_ID
-from models.runtimes.torch_sentence import SentenceNet
-from models.sentence_reader import KIND, SentenceSettings, save_folder
+from models.checkpoint import DataSource
+from models.sentence_reader import SentenceSettings
 from models.training.sentence_reader.fit import Lesson, Recipe
 from models.training.text_reader.fit import threshold
 from models.training.text_reader.texts import HARMLESS, BadText, read_texts
 from scripts.safety.fits import Fits
 from scripts.safety.sets import OUTPUT_LABELS
+from scripts.safety.writing import write_sentences
 
 NAME = "kindred-output-screen-sentences"
 HEADS = OUTPUT_LABELS
@@ -98,7 +95,18 @@ def train_replies(
         logits[out] = fits.logits(net, [texts[i].text for i in out])
     limits, told = _limits(texts, logits, options)
     net = fits.fit("everything", lessons)
-    _write(net, limits, told, fits.base, options, command)
+    stack = {head: {"sentence": 1.0, "bias": -limit} for head, limit in limits.items()}
+    write_sentences(
+        options.out,
+        net,
+        SentenceSettings(options.recipe.depth, HEADS, stack),
+        options.recipe,
+        fits.base,
+        name=NAME,
+        command=command,
+        data=(_OWN, _BANK),
+        metrics={"folds": told},
+    )
     return told
 
 
@@ -144,32 +152,3 @@ def _shares(
     return {"texts": float(of.sum())} | {
         name: round(float((mask & of).sum()) / texts, 4) for name, mask in found.items()
     }
-
-
-def _write(
-    net: SentenceNet,
-    limits: dict[str, float],
-    told: dict[str, dict[str, float]],
-    base: Path,
-    options: Options,
-    command: str,
-) -> None:
-    """The folder as a whole or not at all."""
-    stack = {head: {"sentence": 1.0, "bias": -limit} for head, limit in limits.items()}
-    settings = SentenceSettings(options.recipe.depth, HEADS, stack)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.out.parent, prefix=".replies-") as made:
-        folder = Path(made) / "reader"
-        save_folder(folder, net, settings, str(base))
-        write_manifest(
-            folder,
-            name=NAME,
-            kind=KIND,
-            command=command,
-            data=(_OWN, _BANK),
-            metrics={"recipe": asdict(options.recipe), "folds": told},
-            base={"name": PACKAGED_BASE_ID, "sha256": file_sha256(base / "model.safetensors")},
-        )
-        if options.out.exists():
-            shutil.rmtree(options.out)
-        folder.rename(options.out)

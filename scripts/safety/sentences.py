@@ -7,10 +7,8 @@ run's folder, so that a run that was broken off goes on where it was.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,9 @@ from numpy.typing import NDArray
 from app.dialog.safety import Reading
 from app.dialog.safety.verdict import LIMIT, Evidence, ruled_by
 from app.dialog.safety.words import normalise
-from models.checkpoint import file_sha256, write_manifest
 from models.ngrams import Ngrams
-from models.runtimes.torch_bert import PACKAGED_BASE_ID, resolve_base
 from models.runtimes.torch_sentence import SentenceNet
-from models.sentence_reader import KIND, SentenceSettings, save_folder
+from models.sentence_reader import SentenceSettings
 from models.text_reader import TextReader
 from models.training.sentence_reader.fit import Lesson, Recipe
 from models.training.sentence_reader.stack import fit_stack
@@ -32,6 +28,7 @@ from models.training.text_reader.fit import fit, rows_of, threshold
 from scripts.safety.fits import Fits
 from scripts.safety.material import EVERYDAY, FOLDS, HEADS, QUESTIONS, TURN, Material
 from scripts.safety.training import OWN, PUBLIC, WHOM, examples_of
+from scripts.safety.writing import write_sentences
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -111,7 +108,17 @@ def train_sentences(
     net = study.last() if options.refit else study.fold(0)
     stack = {one.question: one.weights for one in told}
     settings = SentenceSettings(options.recipe.depth, HEADS, stack)
-    _write(net, settings, options, command, told)
+    write_sentences(
+        options.out,
+        net,
+        settings,
+        options.recipe,
+        study.base,
+        name="kindred-input-screen-sentences",
+        command=command,
+        data=(OWN, *(PUBLIC if options.public else ())),
+        metrics={"refit": options.refit, "folds": {one.question: one.figures for one in told}},
+    )
     return told
 
 
@@ -123,7 +130,10 @@ def lesson_of(material: Material) -> Lesson:
         if head not in material.labels:
             continue
         targets[place] = material.labels[head]
-        own = material.kind == TURN or material.home in (EVERYDAY, "crisis" if head in WHOM else head)
+        own = material.kind == TURN or material.home in (
+            EVERYDAY,
+            "crisis" if head in WHOM else head,
+        )
         weights[place] = (_POSITIVE if targets[place] else 1.0) if own else _BORROWED
     beside = material.kind in _NEIGHBOURS
     return Lesson(material.text, normalise(material.text), targets, weights, beside)
@@ -137,6 +147,7 @@ class _Study:
     ) -> None:
         self._material, self._options = material, options
         self._fits = Fits(options.base, options.recipe, options.run, said)
+        self.base = self._fits.base
         self._lessons = [lesson_of(m) for m in material]
 
     def left_out(self) -> Array:
@@ -260,34 +271,3 @@ def _rows(ngrams: Ngrams, material: Sequence[Material]) -> Any:
 
 def _share(found: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:
     return round(float((found & of).sum() / max(int(of.sum()), 1)), 4)
-
-
-def _write(
-    net: SentenceNet,
-    settings: SentenceSettings,
-    options: SentenceOptions,
-    command: str,
-    told: Sequence[Told],
-) -> None:
-    """The folder as a whole or not at all."""
-    base = resolve_base(options.base)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.out.parent, prefix=".sentences-") as made:
-        folder = Path(made) / "reader"
-        save_folder(folder, net, settings, str(base))
-        write_manifest(
-            folder,
-            name="kindred-input-screen-sentences",
-            kind=KIND,
-            command=command,
-            data=(OWN, *(PUBLIC if options.public else ())),
-            metrics={
-                "recipe": asdict(options.recipe),
-                "refit": options.refit,
-                "folds": {one.question: one.figures for one in told},
-            },
-            base={"name": PACKAGED_BASE_ID, "sha256": file_sha256(base / "model.safetensors")},
-        )
-        if options.out.exists():
-            shutil.rmtree(options.out)
-        folder.rename(options.out)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from models.ngrams import Ngrams
 from models.text_reader import KIND, Head, TextReader
 from models.training.text_reader.fit import Examples, fit, left_out, rows_of, threshold
 from scripts.safety.material import HEADS, Material
+from scripts.safety.writing import replaced
 
 OWN = DataSource("Kindred's texts for the input screen (data/safety/development)", "Apache-2.0")
 PUBLIC = (
@@ -128,10 +127,7 @@ def _judge(
 
 
 def _write(reader: TextReader, options: Options, command: str, told: Sequence[Judged]) -> None:
-    """The folder as a whole or not at all."""
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.out.parent, prefix=".safety-") as made:
-        folder = Path(made) / "reader"
+    with replaced(options.out) as folder:
         reader.save(folder)
         write_manifest(
             folder,
@@ -141,6 +137,3 @@ def _write(reader: TextReader, options: Options, command: str, told: Sequence[Ju
             data=(OWN, *(PUBLIC if options.public else ())),
             metrics={"folds": {j.head: j.figures for j in told}},
         )
-        if options.out.exists():
-            shutil.rmtree(options.out)
-        folder.rename(options.out)
