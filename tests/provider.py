@@ -172,7 +172,8 @@ def _of_times_and_types() -> Iterator[tuple[str, str]]:
         yield f"exp {value!r}", assembled_and_signed(claims(exp=value))
     for kind in ("logout+jwt", "dpop+jwt", "secevent+jwt", "JOSE+JSON"):
         yield f"typ {kind}", token(headers={"typ": kind})
-    yield "typ is a number", assembled_and_signed(claims(), typ=1)
+    for kind in (1, None, ["JWT"], {"JWT": 1}):
+        yield f"typ is {kind!r}", assembled_and_signed(claims(), typ=kind)
 
 
 def assembled_and_signed(payload: dict[str, Any], **header: Any) -> str:

@@ -189,6 +189,26 @@ def test_abuse_and_crisis_get_their_written_answers(away: Away) -> None:
     assert ids.is_unsaved(crisis.reply_id)
 
 
+@pytest.mark.parametrize("place", ["c" * 29, "<b>", "c0001m80p45rvxgy3bej8qz2sb5hw"])
+def test_a_crisis_is_answered_also_in_a_conversation_that_is_nobodys(
+    away: Away, place: str
+) -> None:
+    """Such an id is refused before anybody knows that the store is away."""
+    begin = away.store.contexts.begin
+    away.now("finish")
+
+    def begins(request: Any) -> Any:
+        if request.conversation_id is not None:
+            return begin(request)
+        raise StoreUnavailable("away")
+
+    away.monkeypatch.setattr(away.store.contexts, "begin", begins)
+    crisis = away.say("i want to die", place)
+    assert crisis.source is Source.SAFETY
+    assert crisis.conversation_id != place
+    assert ids.is_unsaved(crisis.conversation_id)
+
+
 def test_the_context_pairs_each_reply_with_the_line_before_it() -> None:
     user_id = ids.make(ids.PERSON, 3, 1e9)
     sent = (SentLine(KINDRED, "Hi!"), *SENT, SentLine(PERSON, "far"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.errors import InputError, NotFound, Unauthenticated
+from app.errors import InputError, NotFound, StoreUnavailable, Unauthenticated
 from app.settings import Settings
 from app.store.access.api_keys import Scope, split
 from app.store.access.sessions import IDLE_SECONDS, LIFE_SECONDS
@@ -206,3 +206,45 @@ def test_who_was_erased_comes_back_as_somebody_new(store: Store, clock: Any) -> 
     fresh = store.subjects.person(ISSUER, "ada", clock.now)
     assert fresh.user_id != person.user_id
     assert store.subjects.person(ISSUER, "ada", clock.now) == fresh
+
+
+def test_a_token_from_before_an_erasure_never_leads_to_who_came_back(
+    store: Store, settings: Settings, metrics: Metrics, clock: Any
+) -> None:
+    stolen = clock.now
+    for _ in range(2):  # erased again, the first end still counts
+        person = store.subjects.person(ISSUER, "ada", clock.now)
+        clock.now += 100
+        store.people.erase(person.user_id)
+        clock.now += 1
+        store.subjects.person(ISSUER, "ada", clock.now)
+        with pytest.raises(Unauthenticated):
+            store.subjects.person(ISSUER, "ada", stolen)
+    other = Store.open(settings, metrics)  # a process that has seen nobody
+    try:
+        with pytest.raises(Unauthenticated):
+            other.subjects.person(ISSUER, "ada", stolen)
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("end", ["revoke", "erase"])
+def test_a_token_that_was_ended_stays_so_while_redis_is_away(
+    store: Store, clock: Any, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    stolen = clock.now
+    person = store.subjects.person(ISSUER, "ada", stolen)
+    clock.now += 100
+    getattr(store.people, end)(person.user_id)
+    clock.now += 1
+    back = store.subjects.person(ISSUER, "ada", clock.now)
+
+    def away(*args: object, **more: object) -> Any:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store._core.client, "guard", away)
+    assert store.subjects.person(ISSUER, "ada", clock.now) == back
+    with pytest.raises(Unauthenticated):
+        store.subjects.person(ISSUER, "ada", stolen)
+    with pytest.raises(StoreUnavailable):
+        store.subjects.person(ISSUER, "nobody who was here", clock.now)

@@ -81,6 +81,7 @@ def forged() -> dict[str, str]:
         "no aud": signed(claims(aud=None)),
         "no iss": signed(claims(iss=None)),
         "of another kind": jwt.encode(claims(), JWT_SECRET, headers={"typ": "logout+jwt"}),
+        "of a list of kinds": f"{segment({'alg': 'HS256', 'typ': ['JWT']})}.{body}.{signature}",
         "an extension": jwt.encode(claims(), JWT_SECRET, headers={"crit": ["exp"]}),
         "unencoded payload": jwt.encode(claims(), JWT_SECRET, headers={"zip": "DEF"}),
         "five parts": f"{good}.x.x",
