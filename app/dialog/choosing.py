@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from app.dialog import candidates, policy, rank, screen
 from app.dialog.deadlines import Deadlines
@@ -11,7 +11,7 @@ from app.dialog.features import Features
 from app.dialog.lines import fallback
 from app.dialog.screen.machine import MachineText
 from app.dialog.screen.toxicity import Toxicity
-from app.domain import Slate, Source, Speaker, UserContext
+from app.domain import Candidate, Slate, Source, Speaker, UserContext
 from app.serving.contract import AnyEngine
 from app.serving.versions import Held
 from app.settings import Settings
@@ -54,22 +54,7 @@ class Choosing:
                 deadline=deadlines.gather(),
                 version=held.versions.get("generator"),
             )
-        written = MachineText.begin(gathered.candidates, self._engine.replies, deadlines.rank())
-        with timer.stage("rank"):
-            try:
-                ranked = rank.score(
-                    context,
-                    turns,
-                    gathered,
-                    features,
-                    self._engine,
-                    deadlines.rank(),
-                    held.versions.get("reranker"),
-                )
-            except BaseException:  # the person has left
-                written.cancel()
-                raise
-            read = written.judged(ranked.candidates)
+        ranked, read = self._ranked(context, turns, gathered, features, held, timer, deadlines)
         with timer.stage("choose"):
             moment = self._moment(context, crisis)
             exploration = self._settings.exploration if features.exploration else 0.0
@@ -88,6 +73,34 @@ class Choosing:
         if choice.chosen is None:
             return slate, fallback(seed, context.recent_replies), Source.FALLBACK
         return slate, choice.chosen.text, choice.chosen.source
+
+    def _ranked(
+        self,
+        context: UserContext,
+        turns: list[str],
+        gathered: candidates.Gathered,
+        features: Features,
+        held: Held,
+        timer: StageTimer,
+        deadlines: Deadlines,
+    ) -> tuple[rank.Ranked, Sequence[Candidate]]:
+        """Score, while the machine's text is read: the scores, and the candidates as they read."""
+        written = MachineText.begin(gathered.candidates, self._engine.replies, deadlines.rank())
+        with timer.stage("rank"):
+            try:
+                ranked = rank.score(
+                    context,
+                    turns,
+                    gathered,
+                    features,
+                    self._engine,
+                    deadlines.rank(),
+                    held.versions.get("reranker"),
+                )
+            except BaseException:  # the person has left
+                written.cancel()
+                raise
+            return ranked, written.judged(ranked.candidates)
 
     def _moment(self, context: UserContext, crisis: bool) -> screen.Moment:
         """What the output screen has to know of this message."""
