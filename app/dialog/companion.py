@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from app.dialog import policy, screen
@@ -23,7 +24,7 @@ from app.domain import (
     Source,
     Speaker,
 )
-from app.errors import Conflict, NotFound, StoreUnavailable
+from app.errors import Conflict, IdempotencyMismatch, NotFound, StoreUnavailable
 from app.serving.contract import AnyEngine
 from app.settings import Settings
 from app.store import ids
@@ -174,25 +175,17 @@ class Companion:
         return Replay(chosen == recorded, chosen, text, recorded)
 
     def _care(self, request: ChatRequest) -> Reply:
-        """A crisis is answered whatever is lost: a conversation that is gone, the store itself.
-
-        Or both: an id that is nobody's is known to be so without the store.
-        """
+        """A crisis is answered whatever is lost: a conversation that is gone, the store itself."""
         try:
-            try:
-                return self._pipeline.reply(request)
-            except NotFound:
-                request = replace(request, conversation_id=None)
-                return self._pipeline.reply(request)
-        except StoreUnavailable:
+            return self._care_kept(request)
+        except (NotFound, StoreUnavailable):
             self._metrics.failures.labels("crisis_unsaved").inc()
         now = time.time()
-        begun = ids.as_unsaved(ids.near(ids.CONVERSATION, request.user_id, now))
         reading = request.reading
         answer = protocol.care(reading.danger, (), request.region, minor=reading.minor)
         reply = Reply(
             reply_id=ids.as_unsaved(ids.near(ids.REPLY, request.user_id, now)),
-            conversation_id=request.conversation_id or begun,
+            conversation_id=_unkept_place(request, now),
             text=answer.text,
             source=Source.SAFETY,
             degraded=True,
@@ -201,6 +194,22 @@ class Companion:
         )
         self._store.tallies.count(*tally.events(reply, answer))  # sent once the store is back
         return reply
+
+    def _care_kept(self, request: ChatRequest) -> Reply:
+        """The answer to a crisis, kept without what it cannot be kept with.
+
+        That is a conversation that is not (any more) the person's, and a key by which their client
+        named another message before.
+        """
+        try:
+            return self._pipeline.reply(request)
+        except IdempotencyMismatch:
+            less = replace(request, keys=())
+        except NotFound:
+            if request.conversation_id is None:
+                raise
+            less = replace(request, conversation_id=None)
+        return self._care_kept(less)
 
     def _screened_now(self, user_id: str, parent: Impression) -> tuple[tuple[Candidate, ...], bool]:
         """The slate's candidates as this moment sees them, and whether it is one of a crisis."""
@@ -219,6 +228,17 @@ class Companion:
         deadline = time.monotonic() + self._rank_seconds
         written = MachineText.begin(candidates, self._engine.replies, deadline)
         return screen.screen(written.judged(candidates), moment), conversation.crisis
+
+
+def _unkept_place(request: ChatRequest, now: float) -> str:
+    """The conversation that goes on, as far as the id alone tells; a new one without a past."""
+    place = request.conversation_id
+    if place is not None:
+        if ids.is_unsaved(place):
+            return place
+        with suppress(NotFound):
+            return ids.require(ids.CONVERSATION, place, request.user_id)
+    return ids.as_unsaved(ids.near(ids.CONVERSATION, request.user_id, now))
 
 
 def _choose_again(slate: Slate) -> str | None:

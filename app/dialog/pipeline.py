@@ -112,9 +112,12 @@ class Pipeline:
         if answer is not None:
             slate, text, source = self._empty_slate(features), answer.text, Source.SAFETY
         else:
+            # Whether they said once that they are under 18 stands in the store too: nothing is
+            # chosen that would not be said to a minor.
+            young = replace(context, minor=True)
             with request.attended(), self._engine.holding(features.models) as held:
                 slate, text, source = self._choosing.choose(
-                    context, features, held, timer, deadlines, context.crisis
+                    young, features, held, timer, deadlines, context.crisis
                 )
         beside = self._beside(context, request.region, crisis=False)
         reply = self._impression(context, features, slate, text, source, beside).reply

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.dialog import screen
 from app.dialog.care import texts
 from app.dialog.companion import Companion
 from app.dialog.memory import facts
@@ -95,6 +96,24 @@ def test_who_said_in_a_sent_line_that_they_are_a_minor_is_answered_as_one(away: 
     sent = (SentLine(PERSON, "i'm 14 and i hate school"), SENT[1])
     reply = away.say("be my girlfriend and send me a sexy pic", sent=lambda: sent, region="GB")
     assert reply.text == texts.boundary_for_young("GB")
+
+
+def test_what_is_not_said_to_minors_is_said_to_nobody_whose_age_is_not_known(
+    away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who told their age once may not send that line along."""
+    away.say("i'm 14 and i hate school")
+    screened: list[bool] = []
+    moment_of = screen.Moment.of
+
+    def spy(*args: Any, **more: Any) -> screen.Moment:
+        screened.append(more["minor"])
+        return moment_of(*args, **more)
+
+    monkeypatch.setattr(screen.Moment, "of", spy)
+    away.now("begin")
+    assert away.say("what shall we do tonight").text
+    assert screened == [True]
 
 
 def test_nothing_can_be_done_with_a_reply_that_is_not_kept(away: Away) -> None:
@@ -189,7 +208,7 @@ def test_abuse_and_crisis_get_their_written_answers(away: Away) -> None:
     assert ids.is_unsaved(crisis.reply_id)
 
 
-@pytest.mark.parametrize("place", ["c" * 29, "<b>", "c0001m80p45rvxgy3bej8qz2sb5hw"])
+@pytest.mark.parametrize("place", ["c" * 29, "<b>", "cff" + "0" * 26])
 def test_a_crisis_is_answered_also_in_a_conversation_that_is_nobodys(
     away: Away, place: str
 ) -> None:

@@ -12,7 +12,7 @@ from app.dialog.care.texts import Kind
 from app.dialog.companion import Companion
 from app.dialog.pipeline import ChatRequest
 from app.domain import NoticeKind, Reply, Source
-from app.errors import KindredError, StoreUnavailable
+from app.errors import IdempotencyMismatch, KindredError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.serving.fakes import FakeEngine
 from app.settings import Settings
@@ -115,6 +115,16 @@ def test_a_retry_is_counted_once(say: Say, store: Store) -> None:
     keys = {"keys": ("m:1",), "fingerprint": "f"}
     assert say("i want to kill myself", **keys) == say("i want to kill myself", **keys)
     assert counted(store)["referral:self"] == 1
+
+
+@pytest.mark.parametrize("place", [None, "nobody's"])
+def test_a_key_that_named_another_message_withholds_no_help(say: Say, place: str | None) -> None:
+    say("hello", keys=("k:always the same",), fingerprint="one")
+    reply = say("i want to kill myself", place, keys=("k:always the same",), fingerprint="two")
+    assert reply.text == texts.first(Kind.SELF, "")
+    assert not reply.degraded
+    with pytest.raises(IdempotencyMismatch):
+        say("good night", keys=("k:always the same",), fingerprint="three")
 
 
 def test_a_referral_while_the_store_is_away_is_counted_when_it_is_back(
