@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ from redis.retry import Retry
 from app.errors import StartupError, StoreUnavailable
 from app.store.link import durability, troubles
 from app.store.link.breaker import Breaker, Outcome, State
-from app.store.link.connections import Connections
+from app.store.link.connections import Connections, NoneFree
+from app.store.link.lateness import Lateness
 from app.store.link.patience import seconds_left
 from app.telemetry import Metrics, get_logger
 
@@ -93,6 +94,7 @@ class RedisClient:
         self._replicas = replicas or Replicas()
         self._fsynced_replicas = False  # the server has WAITAOF
         self._breaker = Breaker(changed=self._tell)
+        self._lateness = Lateness()
         metrics.breaker_open.labels(name).set(0)
         try:
             self._pool = Connections.from_url(
@@ -107,6 +109,7 @@ class RedisClient:
         except ValueError as error:
             raise StartupError(f"REDIS_URL {_public(url)!r} cannot be used: {error}") from None
         self._redis = redis.Redis(connection_pool=self._pool)
+        self._lateness.start()
 
     @property
     def state(self) -> State:
@@ -118,26 +121,32 @@ class RedisClient:
         """The redis-py client; inside the block each of its errors becomes StoreUnavailable.
 
         Where Redis did not answer lately the block is not entered. `slow_seconds`: a block that
-        takes longer speaks against Redis though it ended well.
+        takes longer speaks against Redis though it ended well. Time that we ourselves lost does
+        not, nor that all connections were lent out.
         """
         permit = self._breaker.enter()
         if permit is None:
             self._count(troubles.OPEN)
             raise StoreUnavailable(retry_after=max(1.0, self._breaker.wait))
         outcome: Outcome | None = None
-        given, started = seconds_left(self._timeout), time.monotonic()
+        given, waited = seconds_left(self._timeout), self._stopwatch()
         try:
             yield self._redis
-            late = time.monotonic() - started > slow_seconds
-            outcome = Outcome.SLOW if late else Outcome.FINE
+            outcome = Outcome.SLOW if waited() > slow_seconds else Outcome.FINE
         except RedisError as error:
             kind = troubles.kind_of(error)
-            if given >= _TELLING_SECONDS or kind != "timeout":
+            ours = given < _TELLING_SECONDS or waited() < _SLOW_SHARE * given
+            if not (kind == "timeout" and ours) and not isinstance(error, NoneFree):
                 outcome = troubles.outcome_of(kind)
             self._count(kind)
             raise StoreUnavailable(retry_after=1.0) from error
         finally:
             self._breaker.leave(permit, outcome)
+
+    def _stopwatch(self) -> Callable[[], float]:
+        """Tells the seconds from now on in which this process could have read an answer."""
+        started, lost = time.monotonic(), self._lateness.lost()
+        return lambda: time.monotonic() - started - (self._lateness.lost() - lost)
 
     def run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run one script by its hash, sending its text only to a server that lacks it.
@@ -231,6 +240,7 @@ class RedisClient:
 
     def close(self) -> None:
         """Close the connections."""
+        self._lateness.close()
         self._redis.close()
         self._redis.connection_pool.disconnect()
 

@@ -23,6 +23,10 @@ from app.store.link.patience import seconds_left
 Command = Sequence[str | bytes | float]
 
 
+class NoneFree(Disconnected):
+    """All connections were lent out for the whole wait: it says nothing of the server."""
+
+
 class Connections(redis.ConnectionPool):
     """At most so many connections; whoever finds none free waits for one.
 
@@ -68,11 +72,11 @@ class Connections(redis.ConnectionPool):
         """Borrow one; give it back by `release`.
 
         Raises:
-            redis-py's ConnectionError: none became free in time, or Redis is away.
+            redis-py's ConnectionError: none became free in time (NoneFree), or Redis is away.
         """
         seconds = seconds_left(self._wait)
         if not self._free.acquire(timeout=seconds):
-            raise Disconnected("No connection available.")
+            raise NoneFree("No connection available.")
         connection: Any = None
         try:
             connection = self._available_connections.pop()
