@@ -238,15 +238,20 @@ def test_facts_reach_prompt_and_ranking_only_where_the_flag_is_on(
     assert [f.value for f in store.profile.facts(person.user_id)] == ["hiking"]
 
 
+def without_generator(store: Store) -> None:
+    """Everybody's slates hold no generated candidate from now on."""
+    definition = dict(DEFAULT_FLAGS["generator"])
+    off = next(name for name, value in definition["variants"].items() if value is False)
+    store.flags.put("generator", {**definition, "defaultVariant": off})
+
+
 def test_a_toggled_flag_changes_the_next_reply(say: Say, store: Store) -> None:
     before = say("hello")
     store.flags.toggle("generator", "DISABLED")
     after = say("hello you")
     assert "generator" in before.variants
     assert "generator" not in after.variants
-    definition = dict(DEFAULT_FLAGS["generator"])
-    off = next(name for name, value in definition["variants"].items() if value is False)
-    store.flags.put("generator", {**definition, "defaultVariant": off})
+    without_generator(store)
     without = store.impressions.find(say("hello me").reply_id).slate
     assert without.n == 0
     assert all(c.source is not Source.GENERATOR for c in without.candidates)
@@ -255,6 +260,7 @@ def test_a_toggled_flag_changes_the_next_reply(say: Say, store: Store) -> None:
 def test_a_reaction_becomes_taste_and_biases_the_next_scores(
     say: Say, companion: Companion, person: Person, store: Store
 ) -> None:
+    without_generator(store)  # what is loved is the same reply every time
     reply = say("i adopted a puppy")
     event = companion.react(person.user_id, reply.reply_id, ReactionKind.LOVE, "sweet")
     assert event is not None
