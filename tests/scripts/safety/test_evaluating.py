@@ -41,7 +41,7 @@ def test_a_set_is_in_its_form(name: str) -> None:
 
 
 def test_no_development_text_stands_in_a_set() -> None:
-    """Compared by a spelling, and never shown; what two authors wrote alike is taken out of here."""
+    """Compared by a spelling, never shown; what two authors wrote alike is taken out of here."""
     own = ROOT / "data" / "safety" / "development"
     if not own.is_dir():
         pytest.skip("there are no development texts")
