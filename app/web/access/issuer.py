@@ -82,7 +82,7 @@ class Issuer:
             IssuerUnavailable: its keys are not known.
         """
         known = self._known.get(token)
-        if known is not None and known[0] == self._keys.version:
+        if known is not None and self._keys.trusted and known[0] == self._keys.version:
             return known[1]
         header = header_of(token)
         algorithm = header.get("alg")

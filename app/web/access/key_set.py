@@ -63,14 +63,19 @@ class KeySet:
         """
         if (kid, algorithm) not in self._keys or self._age() > _STALE_SECONDS:
             self._ask_and_wait()
-        elif self._age() > _FRESH_SECONDS:
-            self.ask_beside()
-        if self._age() > _STALE_SECONDS:
+        if not self.trusted:
             raise IssuerUnavailable(retry_after=_FIRST_PAUSE_SECONDS)
         try:
             return self._keys[kid, algorithm]
         except KeyError:
             raise Unauthenticated from None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether its keys still count; those that have aged are asked for again, beside."""
+        if self._age() > _FRESH_SECONDS:
+            self.ask_beside()
+        return self._age() <= _STALE_SECONDS
 
     def ask_beside(self) -> None:
         """Ask for the set in the background, unless that was done lately or is being done."""

@@ -293,6 +293,37 @@ def test_a_withdrawn_key_ends_tokens_that_were_verified_before(now: list[float])
         issuer.read(token)
 
 
+def test_a_key_is_withdrawn_though_only_known_tokens_come(now: list[float]) -> None:
+    source = Provider()
+    found = KeySet(source, BOTH, clock=lambda: now[0])
+    issuer = Issuer(provider.NAME, provider.AUDIENCE, BOTH, found)
+    token = provider.token()
+    assert issuer.read(token).subject == "ada"
+    source.text = provider.key_set(provider.jwk(provider.rsa_key("new"), "new"))
+    now[0] += 700
+    issuer.read(token)  # has the keys renewed, beside
+    end = time.monotonic() + 10
+    while source.asked < 2 or found._asking.locked():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    with pytest.raises(Unauthenticated):
+        issuer.read(token)
+
+
+def test_what_was_verified_before_counts_for_a_day_without_the_provider(now: list[float]) -> None:
+    source = Provider()
+    found = KeySet(source, BOTH, clock=lambda: now[0])
+    issuer = Issuer(provider.NAME, provider.AUDIENCE, BOTH, found)
+    token = provider.token(exp=int(time.time()) + 3 * 86_400)
+    issuer.read(token)
+    source.error = OSError("away")
+    now[0] += 86_000
+    assert issuer.read(token).subject == "ada"
+    now[0] += 1_000
+    with pytest.raises(IssuerUnavailable):
+        issuer.read(token)
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = {"/keys": provider.key_set().encode(), "/long": b" " * 300_000}.get(self.path, b"")
