@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     guests: bool = True
     guest_limit_per_minute: int = Field(default=120, ge=1, le=100_000)
     message_limit_per_minute: int = Field(default=1_200, ge=1, le=100_000)  # of one person
+    person_in_flight_max: int = Field(default=32, ge=1, le=10_000)  # messages of one at once
     address_limit_per_minute: int = Field(default=6_000, ge=1, le=1_000_000)  # messages of one
     request_limit_per_minute: int = Field(default=3_000, ge=1, le=100_000)  # others, of one person
     export_limit_per_minute: int = Field(default=3, ge=1, le=1_000)  # of one person

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -102,7 +103,9 @@ class _Chat:
         return Result(ReplyOut.of(reply))
 
     def _reply(self, asked: ChatRequest) -> Reply:
-        reply = self._services.companion.reply(asked)
+        places = self._edge.quotas.under_way
+        with nullcontext() if asked.reading.crisis else places.one(asked.user_id):
+            reply = self._services.companion.reply(asked)
         self._log.info("replied", reply_id=reply.reply_id, source=reply.source.value)
         theirs = asked.conversation_id in (None, reply.conversation_id)
         if not theirs and not ids.is_unsaved(asked.conversation_id or ""):

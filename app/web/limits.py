@@ -3,7 +3,7 @@
 Guests and wrong keys are counted per address in Redis, for all workers together; in memory while
 Redis is away. Messages are counted per person and per address, other requests per person, in the
 memory of each worker: a write to a Redis that fsyncs each one would cost a message more than the
-count is worth. Load (503) is another matter: see admission.
+count is worth; so are a person's messages under way. Load (503) is another matter: see admission.
 
 The counting in Redis is that of `limits`, the engine of Flask-Limiter; the extension itself would
 count before anybody knows who calls, and tell it in other headers (docs/access.md has the figures).
@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -91,6 +93,27 @@ class Exceeded(QuotaExceeded):
         self.headers = headers
 
 
+class UnderWay:
+    """So many messages of one person at once, in this worker: the places are everybody's."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count: Counts[str] = Counts()
+
+    @contextmanager
+    def one(self, person: str) -> Iterator[None]:
+        """While it is answered (QuotaExceeded: this person's others shall be first)."""
+        if self._count[person] >= self._most:
+            raise QuotaExceeded("You have too many messages under way.", retry_after=1.0)
+        self._count[person] += 1
+        try:
+            yield
+        finally:
+            self._count[person] -= 1
+            if not self._count[person]:
+                del self._count[person]
+
+
 class Memory:
     """Counts in this process: for each name a window that its first hit opens.
 
@@ -165,6 +188,7 @@ class Quotas:
 
     guests: Quota  # new ones, of an address
     messages: Quota  # of a person
+    under_way: UnderWay  # messages of a person, at once
     addresses: Quota  # messages of an address, whoever writes from there
     requests: Quota  # all others of a person
     visits: Quota  # all others of an address, whoever asks from there
@@ -184,6 +208,7 @@ def quotas(settings: Settings, store: Store, metrics: Metrics) -> Quotas:
     return Quotas(
         guests=Quota("guests", settings.guest_limit_per_minute, shared),
         messages=Quota("messages", settings.message_limit_per_minute, memory),
+        under_way=UnderWay(settings.person_in_flight_max),
         addresses=Quota("address", settings.address_limit_per_minute, memory),
         requests=Quota("requests", settings.request_limit_per_minute, memory),
         visits=Quota("visits", settings.address_limit_per_minute, memory),

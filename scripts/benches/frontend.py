@@ -63,6 +63,7 @@ def served(root: Path, core: int, other: int) -> Iterator[Served]:
             "KINDRED_VAR_DIR": folder,
             "KINDRED_GUEST_LIMIT_PER_MINUTE": "100000",
             "KINDRED_MESSAGE_LIMIT_PER_MINUTE": "100000",
+            "KINDRED_PERSON_IN_FLIGHT_MAX": "10000",
             "KINDRED_ADDRESS_LIMIT_PER_MINUTE": "1000000",
             "KINDRED_REQUEST_LIMIT_PER_MINUTE": "100000",
             "KINDRED_LOG_LEVEL": "info",

@@ -46,6 +46,7 @@ def kindred(environment: Mapping[str, str], workers: int = 1) -> Iterator[Servic
             "KINDRED_VAR_DIR": folder,
             "KINDRED_GUEST_LIMIT_PER_MINUTE": "100000",
             "KINDRED_MESSAGE_LIMIT_PER_MINUTE": "100000",
+            "KINDRED_PERSON_IN_FLIGHT_MAX": "10000",
             "KINDRED_ADDRESS_LIMIT_PER_MINUTE": "1000000",
             "KINDRED_REQUEST_LIMIT_PER_MINUTE": "100000",
         }

@@ -12,6 +12,7 @@ import pytest
 import redis
 from limits import RateLimitItemPerMinute
 
+from app.errors import Overloaded
 from app.store.link.brief import brief_pool
 from app.store.store import Store
 from app.telemetry import Metrics
@@ -108,6 +109,39 @@ def test_messages_are_limited_per_person_but_never_a_crisis(make: Any, script: S
     answer = other("POST", "/v1/chat", {"message": "hi"})
     assert answer.headers["RateLimit"].startswith('"messages";r=1;t=')
     assert answer.headers["RateLimit-Policy"] == '"messages";q=2;w=60'
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_one_person_has_not_all_places_but_never_waits_with_a_crisis(make: Any, kind: str) -> None:
+    """The others go on; and a place is free again however the message ended."""
+    seen: list[tuple[int, str]] = []
+
+    class Nested(Script):
+        """While it answers the first message, others come."""
+
+        def reply(self, request: Any) -> Any:
+            if request.message == "first":
+                for token, text in ((mine, "second"), (mine, "i want to die"), (theirs, "hello")):
+                    answer = say(token, text)
+                    seen.append((answer.status_code, answer.get_data(as_text=True)))
+            if request.message == "broken":
+                raise Overloaded(retry_after=1.0)
+            return super().reply(request)
+
+    edge = make(Nested(), person_in_flight_max=1)
+    mine, theirs = (edge.client.post("/v1/auth/guest").json["token"] for _ in range(2))
+
+    def say(token: str, text: str) -> Any:
+        headers = {"Authorization": f"Bearer {token}", "Accept": kind}
+        return edge.client.post("/v1/chat", json={"message": text}, headers=headers)
+
+    for text in ("broken", "first", "broken", "last"):
+        told = say(mine, text).get_data(as_text=True)
+        assert ("Hello." in told) is (text != "broken")
+    refused, *answered = seen
+    assert "quota-exceeded" in refused[1]
+    assert refused[0] == (200 if kind == "text/event-stream" else 429)
+    assert all("Hello." in text for _, text in answered)
 
 
 def test_guests_can_be_switched_off(make: Any, script: Script) -> None:
