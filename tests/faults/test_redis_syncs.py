@@ -22,7 +22,7 @@ _CALL = re.compile(r"^(?:\d+ +)?(\w+)\((\d+)<([^>]*)>?([^)]*.*) = (-?\d+)")
 _WRITES = ("write", "writev", "pwrite64", "sendto", "sendmsg")
 _SHOWN = 120  # bytes of each call: enough for the hash of the script that is asked for
 # Scripts that always write, and whose answer is an acknowledgement.
-_PROMISING = tuple(load_script(name).sha for name in ("react", "begin", "finish"))
+_PROMISING = tuple(load_script(name).sha for name in ("react", "begin", "finish", "feel"))
 
 
 @dataclass
@@ -105,7 +105,11 @@ def test_row_2_the_sync_precedes_every_acknowledgement(durable: Durable, tmp_pat
             for number in range(3):
                 assert talker.react(number, kind).status == 200
                 reactions += 1
-        assert talker.say("and a message").json["saved"]
+        said = talker.say("and a message").json
+        assert said["saved"]
+        path = f"/v1/conversations/{said['conversation_id']}/feedback"
+        felt = durable.service.call("PUT", path, talker.token, {"feeling": "better"})
+        assert felt.status == 200
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
@@ -114,5 +118,5 @@ def test_row_2_the_sync_precedes_every_acknowledgement(durable: Durable, tmp_pat
     seen = read_trace(trace.read_text(errors="replace").splitlines())
     assert seen.written >= reactions, seen
     assert seen.synced >= reactions, seen
-    assert seen.acknowledged >= reactions + 2, seen  # and a message: its beginning, its end
+    assert seen.acknowledged >= reactions + 3, seen  # a message (its beginning, its end), a feeling
     assert seen.too_early == 0, seen

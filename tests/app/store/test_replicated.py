@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.domain import Feeling, ReactionKind
+from app.store.link import durability
 from app.store.link.client import Replicas, Unreplicated
 from app.store.reactions import Judgement
 
@@ -50,3 +51,30 @@ def test_it_is_not_acknowledged_where_a_replica_lacks_it(
             deeds[deed]()
     client._replicas = Replicas()
     deeds[deed]()
+
+
+@pytest.mark.parametrize(
+    ("fsynced", "command", "enough", "too_few"),
+    [(False, ("WAIT", 2, 50), 2, 1), (True, ("WAITAOF", 1, 2, 50), [1, 2], [1, 1])],
+    ids=["WAIT", "WAITAOF, from Redis 7.2 on"],
+)
+def test_how_the_replicas_are_waited_for(
+    fsynced: bool, command: tuple[Any, ...], enough: Any, too_few: Any, chat: Any
+) -> None:
+    """WAITAOF answers with this server's own fsyncs first: only the replicas' are counted."""
+    client = chat.store._core.client
+    client._replicas, client._fsynced_replicas = Replicas(2, 0.05), fsynced
+    assert client._wait() == command
+    client._require(enough)
+    with pytest.raises(Unreplicated):
+        client._require(too_few)
+
+
+def test_who_waits_for_an_fsync_there_is_told_by_the_servers_version(
+    chat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = chat.store._core.client
+    for version, fsynced in (((6, 2), False), ((7, 0), False), ((7, 2), True), ((8, 0), True)):
+        monkeypatch.setattr(durability, "check", lambda *given, version=version: version)
+        client.check("REDIS_URL", trusted=False)
+        assert client._wait()[0] == ("WAITAOF" if fsynced else "WAIT")
