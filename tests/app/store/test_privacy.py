@@ -130,6 +130,46 @@ def test_erasing_leaves_a_tombstone_and_nothing_else(
     assert len(other.turns(stays.conversation_id)) == 2
 
 
+def test_erasing_leaves_the_entries_of_others_and_carries_none_of_them_here(
+    chat: Any, empty_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition may have a hundred thousand: to read them here would hold everybody up."""
+    stream = PersonKeys(chat.user_id).events
+    others = 1_200  # more than one page, before and behind
+
+    def add() -> None:
+        with empty_redis.pipeline() as pipe:
+            for _ in range(others):
+                pipe.xadd(stream, {"type": "shown", "user": "somebody", "reply": chat.user_id})
+            pipe.execute()
+
+    add()
+    fill(chat)
+    add()
+    theirs = {entry for entry, fields in empty_redis.xrange(stream) if by(chat, fields)}
+    assert len(theirs) >= 2
+    carried: list[bytes] = []
+    run = chat.store._core.client.run
+
+    def spy(name: str, *more: Any) -> Any:
+        answer = run(name, *more)
+        if name == "entries_find" and more[0] == [stream]:
+            carried.extend(entry for entry, _ in answer[1])
+        return answer
+
+    monkeypatch.setattr(chat.store._core.client, "run", spy)
+    chat.store.people.erase(chat.user_id)
+    left = empty_redis.xrange(stream)
+    assert set(carried) == theirs
+    assert len(carried) == len(theirs)
+    assert not any(by(chat, fields) for _, fields in left)
+    assert len(left) == 2 * others
+
+
+def by(chat: Any, fields: Any) -> bool:
+    return bool(fields[b"user"] == chat.user_id.encode())
+
+
 def test_after_erasing_no_key_of_any_name_is_left(chat: Any, empty_redis: redis.Redis) -> None:
     shared = {key for key in empty_redis.scan_iter() if chat.user_id.encode() not in key}
     reply = chat.say("hi", keys=("m:1", "k:1"))
