@@ -65,7 +65,8 @@ def start_tensors(
 def init_tensors(init: Path, config: TrainConfig) -> dict[str, torch.Tensor]:
     """The tensors of another run's state or of a written reranker; ends where they do not fit."""
     if init.is_file():
-        started: dict[str, torch.Tensor] = torch.load(init, weights_only=True)["net"]
+        state = torch.load(init, weights_only=True, map_location="cpu")
+        started: dict[str, torch.Tensor] = state["net"]
         return started
     try:
         net, _, written = open_folder(init, config.base)

@@ -4,8 +4,8 @@ Plain BCE on single pairs from MiniLM's [CLS] hardly learns: that vector was nev
 the start is the sentence encoder's own mean pooling, every context is computed once for eight
 responses, and the loss is InfoNCE over the list (van den Oord et al. 2018), with a small BCE
 term that gives the logit a zero. Every step mixes selection lists with judgements, one masked loss
-a head. The schedule follows the clock: a run of M minutes ends with its learning rate at zero, and
-the same command resumes it.
+a head. The schedule follows the clock, or the steps where their number is given: either way it ends
+with its learning rate at zero, and the same command resumes it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,20 @@ from models.encoder import WordPiece
 from models.reranker import Renderer, RerankBatch, RerankItem, RerankNet
 from models.runtimes.torch_bert import load_bert, resolve_base
 from models.training.judgements import Judged, Selection
+from models.training.record import Run, duration
 
 HEADS = ("selection", "accentor", "offensive", "liking")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a training run depends on; times in minutes of wall clock."""
+    """What a training run depends on; times in minutes of wall clock.
+
+    `steps` above 0 take the place of `minutes`: two such runs end with the same weights.
+    """
 
     minutes: float
+    steps: int = 0
     seed: int = 7
     base: str = "auto"
     join: int = 2
@@ -104,7 +109,8 @@ class Trainer:
         self.config = config
         self.material = material
         self.folder = folder
-        self.net = build_net(config)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.net = build_net(config).to(self.device)
         self.render = Renderer(WordPiece(resolve_base(config.base)))
         self.step_number = 0
         self.elapsed = 0.0
@@ -112,29 +118,42 @@ class Trainer:
         self._peaks = (config.lr_body, config.lr_head, config.lr_gate)
         self.optimizer = self._optimizer()
 
-    def run(self, log: Callable[[str], None] = print, every: int = 20) -> None:
-        """Train until the minutes are spent, saving now and then."""
-        total = self.config.minutes * 60.0
+    @property
+    def progress(self) -> float:
+        """The share of the schedule that is done, 1 or more at its end."""
+        if self.config.steps:
+            return self.step_number / self.config.steps
+        return self.elapsed / (self.config.minutes * 60.0)
+
+    def run(self, record: Run, every: int = 20) -> bool:
+        """Train to the end of the schedule, saving now and then; False where it was stopped."""
         saved = self.elapsed
         losses: dict[str, list[float]] = {}
-        while self.elapsed < total:
-            began = time.monotonic()
-            for name, value in self.step(self.elapsed / total).items():
-                losses.setdefault(name, []).append(value)
-            self.elapsed += time.monotonic() - began
-            if self.step_number % every == 0:
-                means = {name: sum(v) / len(v) for name, v in losses.items()}
-                self.history.append(
-                    {"step": self.step_number, "minutes": self.elapsed / 60, **means}
-                )
-                losses = {}
-                left = (total - self.elapsed) / 60
-                shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-                log(f"step {self.step_number} {left:.1f} min left: {shown}")
-            if self.elapsed - saved > self.config.save_every * 60:
-                self.save()
-                saved = self.elapsed
-        self.save()
+        with record.stoppable():
+            while self.progress < 1.0 and not record.stopping:
+                began = time.monotonic()
+                for name, value in self.step(self.progress).items():
+                    losses.setdefault(name, []).append(value)
+                self.elapsed += time.monotonic() - began
+                if self.step_number % every == 0:
+                    self._tell(record, {name: sum(v) / len(v) for name, v in losses.items()})
+                    losses = {}
+                if self.elapsed - saved > self.config.save_every * 60:
+                    self.save()
+                    saved = self.elapsed
+            self.save()
+        return not record.stopping
+
+    def _tell(self, record: Run, means: Mapping[str, float]) -> None:
+        self.history.append({"step": self.step_number, "minutes": self.elapsed / 60, **means})
+        record.report(self.step_number, **means)
+        left = self.elapsed * (1.0 / self.progress - 1.0)
+        pairs = self.step_number * self.config.lists * (self.config.negatives + 1)
+        shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+        record.log(
+            f"{100 * self.progress:5.1f} % | {duration(max(0.0, left))} left | "
+            f"{pairs / max(1e-9, self.elapsed):.1f} pairs/s | {shown}"
+        )
 
     def step(self, progress: float) -> dict[str, float]:
         """One update; the losses by head."""
@@ -142,8 +161,8 @@ class Trainer:
         items, parts = self._draw(rng, progress)
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * schedule(progress, self.config.warmup)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
-            logits = self.net(RerankBatch.of(items), self.config.frozen)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            logits = self.net(RerankBatch.of(items, self.device), self.config.frozen)
         logits = logits.float()
         losses = {self.config.heads[part.head]: self._loss(logits, part) for part in parts}
         total = torch.stack(list(losses.values())).sum()
@@ -198,9 +217,11 @@ class Trainer:
     def _loss(self, logits: Tensor, part: Part) -> Tensor:
         mine = logits[part.start : part.end, part.head]
         if not part.width:
-            return F.binary_cross_entropy_with_logits(mine, torch.tensor(part.labels))
+            labels = torch.tensor(part.labels, device=mine.device)
+            return F.binary_cross_entropy_with_logits(mine, labels)
         lists = mine.view(-1, part.width)
-        listwise = F.cross_entropy(lists, torch.zeros(len(lists), dtype=torch.long))
+        true_first = torch.zeros(len(lists), dtype=torch.long, device=mine.device)
+        listwise = F.cross_entropy(lists, true_first)
         # Half of the weight on the one true response: the zero of the logit is at even odds.
         true = F.softplus(-lists[:, 0]).mean()
         wrong = F.softplus(lists[:, 1:]).mean()
@@ -231,7 +252,7 @@ class Trainer:
         path = self.folder / "state.pt"
         if not path.exists():
             return False
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=self.device)
         if tuple(state.get("heads", HEADS)) != self.config.heads:
             raise ValueError(f"{self.folder}: holds a run with other heads")
         self.load_trained(state["net"])
