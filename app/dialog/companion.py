@@ -24,7 +24,7 @@ from app.domain import (
     Source,
     Speaker,
 )
-from app.errors import Conflict, IdempotencyMismatch, NotFound, StoreUnavailable
+from app.errors import Conflict, IdempotencyMismatch, InFlight, NotFound, StoreUnavailable
 from app.serving.contract import AnyEngine
 from app.settings import Settings
 from app.store import ids
@@ -199,11 +199,12 @@ class Companion:
         """The answer to a crisis, kept without what it cannot be kept with.
 
         That is a conversation that is not (any more) the person's, and a key by which their client
-        named another message before.
+        named another message before, or that an attempt holds which may never end: its worker may
+        have been killed, and half a minute is long.
         """
         try:
             return self._pipeline.reply(request)
-        except IdempotencyMismatch:
+        except (IdempotencyMismatch, InFlight):
             less = replace(request, keys=())
         except NotFound:
             if request.conversation_id is None:

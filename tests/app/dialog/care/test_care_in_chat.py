@@ -12,7 +12,7 @@ from app.dialog.care.texts import Kind
 from app.dialog.companion import Companion
 from app.dialog.pipeline import ChatRequest
 from app.domain import NoticeKind, Reply, Source
-from app.errors import IdempotencyMismatch, KindredError, StoreUnavailable
+from app.errors import IdempotencyMismatch, InFlight, KindredError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.serving.fakes import FakeEngine
 from app.settings import Settings
@@ -125,6 +125,29 @@ def test_a_key_that_named_another_message_withholds_no_help(say: Say, place: str
     assert not reply.degraded
     with pytest.raises(IdempotencyMismatch):
         say("good night", keys=("k:always the same",), fingerprint="three")
+
+
+def test_an_attempt_that_never_ended_withholds_no_help(
+    say: Say, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its worker was killed: the key is held for half a minute more."""
+    keys = {"keys": ("m:1",), "fingerprint": "f"}
+    with monkeypatch.context() as patch:
+        for step in ("finish", "abandon"):
+            patch.setattr(store.contexts, step, killed)
+        with pytest.raises(SystemExit):
+            say("hello", **keys)
+        with pytest.raises(SystemExit):
+            say("i want to kill myself", keys=("m:2",), fingerprint="f")
+    with pytest.raises(InFlight):
+        say("hello", **keys)
+    reply = say("i want to kill myself", keys=("m:2",), fingerprint="f")
+    assert reply.text == texts.first(Kind.SELF, "")
+    assert not reply.degraded
+
+
+def killed(*args: object, **more: object) -> None:
+    raise SystemExit
 
 
 def test_a_referral_while_the_store_is_away_is_counted_when_it_is_back(
