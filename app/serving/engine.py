@@ -183,6 +183,7 @@ class Engine(Questions):
             "trim": round(self._control.trim, 2),
             "hub_gap_p99_ms": round(1000 * self._monitor.p99(), 2),
             "queued": {name: of().items for name, of in self._backlogs().items()},
+            "screens": [lane.name for lane in self._screens()],
             "versions": {kind: list(of.loaded) for kind, of in self._fleet.kinds.items()},
         }
         if self._swap is not None and self._swap.loading is not None:

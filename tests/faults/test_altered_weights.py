@@ -99,15 +99,19 @@ def test_row_33_the_start_is_refused(
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("kind", ["safety", "toxicity"])
+SCREENS = ("safety", "toxicity", "safety-sentences", "screen-sentences")
+
+
+@pytest.mark.parametrize("kind", SCREENS)
 @pytest.mark.parametrize("damage", [flip_a_bit, pickle_beside, pickle_under_its_name])
 def test_row_33_the_readers_of_the_screens_are_weights_too(
     start_service: StartService, tmp_path: Path, kind: str, damage: Callable[[Path, Path], str]
 ) -> None:
     artifacts, trap = tmp_path / "artifacts", tmp_path / "trap"
-    for name in ("safety", "toxicity"):
+    for name in SCREENS:
         shutil.copytree(ROOT / "artifacts" / name, artifacts / name)
-    named = damage(artifacts / kind / "model.safetensors", trap)
+    (weights,) = (artifacts / kind).glob("*.safetensors")
+    named = damage(weights, trap)
     said = ended(start_service(ready=False, artifacts_dir=artifacts))
     (line,) = [line for line in said.splitlines() if line.startswith("kindred: ") and kind in line]
     assert named in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 
 import gevent
@@ -15,6 +16,7 @@ from app.serving.hang_watch import HangWatch
 from app.serving.reports import Backlog
 from app.telemetry import Metrics
 
+ROOT = Path(__file__).parents[3]
 Open = Callable[..., Engine]
 
 
@@ -66,6 +68,30 @@ def test_an_engine_whose_model_hangs_refuses_and_asks_for_an_end(
         assert later == ["encoder"]
         name, labels = "kindred_failures_total", {"where": "hung_encoder"}
         assert metrics.registry.get_sample_value(name, labels) == 1
+    finally:
+        over.set()
+
+
+@pytest.mark.faults(19)
+@pytest.mark.parametrize("name", ["input_screen", "output_screen"])
+def test_row_19_a_screen_that_hangs_is_a_model_that_hangs(
+    name: str, open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Metrics()
+    engine = open_engine(metrics, hang_seconds=0.5, artifacts_dir=ROOT / "artifacts")
+    lanes = {lane.name: lane for lane in (engine.sentences, engine.replies) if lane is not None}
+    assert engine.health().detail["screens"] == ["input_screen", "output_screen"]
+    asked: list[str] = []
+    engine.when_hung(asked.append)
+    over = Event()
+    monkeypatch.setattr(lanes[name]._lane._execution, "_run", hanging(over))
+    try:
+        lanes[name].submit(["hi"], time.monotonic() + 60)
+        end = time.monotonic() + 30
+        while not asked and time.monotonic() < end:
+            gevent.sleep(0.01)
+        assert asked == [name]
+        assert not engine.health().ready
     finally:
         over.set()
 
