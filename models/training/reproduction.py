@@ -28,6 +28,22 @@ _OF_THE_MACHINE = re.compile(
 )
 
 
+# Commands that write a model or a table to `--out`, some by default where the shipped one lies.
+_WRITES_OUT = frozenset(
+    f"scripts/{name}"
+    for name in (
+        "train_reranker",
+        "retrain_head",
+        "train_encoder",
+        "pretrain_encoder",
+        "tune_generator",
+        "compare_rerankers",
+        "measure_personalization",
+    )
+)
+_PUBLISHES = "--publish"  # of simulate: its tables go to the docs
+
+
 class NotReproducible(ValueError):
     """The folder holds no finished run, or its command cannot be run again."""
 
@@ -57,9 +73,10 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def command_line(document: Mapping[str, Any], run: Path, changed: Mapping[str, str]) -> list[str]:
-    """The words of the recorded command, its `--run` this folder.
+    """The words of the recorded command, its `--run` this folder, its `--out` within it.
 
-    `changed` maps names of options to the values that they have here: a folder of data, say.
+    What the run had written stays as it is. `changed` maps names of options to the values that they
+    have here: a folder of data, say.
 
     Raises:
         NotReproducible: no command of `scripts/`, or an option that it does not have.
@@ -70,12 +87,15 @@ def command_line(document: Mapping[str, Any], run: Path, changed: Mapping[str, s
     if start is None:
         raise NotReproducible(f"not a command of scripts/: {document['command']!r}")
     script = words[start][words[start].rindex("scripts/") :]
-    words = [script, *words[start + 1 :]]
+    words = [script, *(word for word in words[start + 1 :] if word != _PUBLISHES)]
     for name, value in changed.items():
         if not _set(words, name, value):
             raise NotReproducible(f"the command has no --{name}: {shlex.join(words)}")
     if not _set(words, "run", str(run)):
         words += ["--run", str(run)]
+    out = str(run / "out")
+    if script in _WRITES_OUT and "out" not in changed and not _set(words, "out", out):
+        words += ["--out", out]
     return words
 
 

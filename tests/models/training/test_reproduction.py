@@ -52,6 +52,18 @@ def test_the_command_gets_a_new_folder_and_what_is_elsewhere_here() -> None:
         command_line({"command": "rm -r x"}, Path("b"), {})
 
 
+def test_what_the_run_had_written_is_not_written_over() -> None:
+    # Without --out this one would replace the reranker that ships.
+    shipped = command_line({"command": "scripts/train_reranker --data d"}, Path("again"), {})
+    assert shipped[3:] == ["--run", "again", "--out", "again/out"]
+    table = {"command": "scripts/compare_rerankers --data d --out docs/learning/rerankers"}
+    words = command_line(table, Path("again"), {})
+    assert words[3:] == ["--out", "again/out", "--run", "again"]
+    assert command_line(table, Path("again"), {"out": "x"})[3:5] == ["--out", "x"]
+    played = command_line({"command": "scripts/simulate --publish --seeds 2"}, Path("again"), {})
+    assert played == ["scripts/simulate", "--seeds", "2", "--run", "again"]
+
+
 def test_numbers_are_found_wherever_they_are() -> None:
     metrics = {"a": {"b": 1, "c": [0.5, {"d": 2}]}, "name": "x", "yes": True, "none": None}
     assert dict(numbers(metrics)) == {"a.b": 1.0, "a.c[0]": 0.5, "a.c[1].d": 2.0}
