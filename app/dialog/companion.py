@@ -177,14 +177,16 @@ class Companion:
     def _care(self, request: ChatRequest) -> Reply:
         """A crisis is answered whatever is lost: a conversation that is gone, the store itself."""
         try:
-            return self._care_kept(request)
+            if request.user_id:
+                return self._care_kept(request)
         except (NotFound, StoreUnavailable):
-            self._metrics.failures.labels("crisis_unsaved").inc()
+            pass
+        self._metrics.failures.labels("crisis_unsaved").inc()
         now = time.time()
         reading = request.reading
         answer = protocol.care(reading.danger, (), request.region, minor=reading.minor)
         reply = Reply(
-            reply_id=ids.as_unsaved(ids.near(ids.REPLY, request.user_id, now)),
+            reply_id=_unkept(ids.REPLY, request, now),
             conversation_id=_unkept_place(request, now),
             text=answer.text,
             source=Source.SAFETY,
@@ -239,7 +241,13 @@ def _unkept_place(request: ChatRequest, now: float) -> str:
             return place
         with suppress(NotFound):
             return ids.require(ids.CONVERSATION, place, request.user_id)
-    return ids.as_unsaved(ids.near(ids.CONVERSATION, request.user_id, now))
+    return _unkept(ids.CONVERSATION, request, now)
+
+
+def _unkept(kind: str, request: ChatRequest, now: float) -> str:
+    """An id of something that is kept nowhere."""
+    partition = ids.partition_of(request.user_id) if request.user_id else 0
+    return ids.as_unsaved(ids.make(kind, partition, now))
 
 
 def _choose_again(slate: Slate) -> str | None:

@@ -14,6 +14,7 @@ from app.dialog import safety, unremembered
 class ChatRequest:
     """One message of a person, as it came in (its text normalised).
 
+    `user_id` is empty where nobody can tell now who asks: only a crisis is answered then.
     `sent` gives the lines before it as the client knows them, read only where the store is away:
     to spell them alike costs more than the message, and is done behind every quota.
     `region` is the country that the client names ("" for none; `care.regions`): where help is.

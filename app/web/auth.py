@@ -29,6 +29,11 @@ class Auth(Enum):
     SESSION = "session"  # a session of the admin pages
 
 
+# Whom an identity provider vouches for while nobody can tell who that is here: the store is away,
+# and this process has not seen them. On `Auth.CHAT` alone, where a crisis is answered all the same.
+SOMEBODY = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The person a token names, and the generation it was made in.

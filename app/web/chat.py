@@ -24,11 +24,12 @@ from app.errors import (
     NotFound,
     Overloaded,
     QuotaExceeded,
+    StoreUnavailable,
 )
 from app.store import ids
 from app.telemetry import get_logger
 from app.web import sse
-from app.web.auth import Auth, address
+from app.web.auth import SOMEBODY, Auth, address
 from app.web.idempotency import REPLAYED, fingerprint
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
@@ -86,6 +87,8 @@ class _Chat:
         started = time.time()
         headers: Mapping[str, str] = {}
         if not asked.reading.crisis:
+            if asked.user_id == SOMEBODY:
+                raise StoreUnavailable(retry_after=1.0)
             headers = self._edge.quotas.message(asked.user_id, address(request))
         if sse.wanted(request):
             return sse.stream(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import IssuerUnavailable, StartupError, Unauthenticated
+from app.errors import IssuerUnavailable, StartupError, StoreUnavailable, Unauthenticated
 from app.settings import Settings
 from app.store.store import Store
 from app.web.access import fetch
@@ -95,6 +95,31 @@ def test_who_erased_themselves_comes_back_as_somebody_new(outside: Edge) -> None
     assert call(outside, old, "DELETE", "/v1/me").status_code in (200, 204)
     assert_problem(call(outside, old), 401)
     assert call(outside, provider.token(iat=int(time.time()) + 2)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_a_crisis_is_answered_while_nobody_can_tell_whose_it_is(
+    outside: Edge, store: Store, script: Script, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The token is checked by the provider's keys; whom it names, Redis knows alone."""
+
+    def away(*args: object) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store.subjects, "person", away)
+
+    def say(text: str, token: str) -> Any:
+        headers = {"Authorization": f"Bearer {token}", "Accept": kind}
+        return outside.client.post("/v1/chat", json={"message": text}, headers=headers)
+
+    helped = say("i want to kill myself", provider.token())
+    assert helped.status_code == 200
+    assert "Hello." in helped.get_data(as_text=True)
+    assert [asked.user_id for asked in script.asked] == [""]
+    assert_problem(say("hello", provider.token()), 503, "store-unavailable")
+    assert_problem(say("i want to kill myself", provider.token(aud="elsewhere")), 401)
+    assert_problem(call(outside, provider.token()), 503, "store-unavailable")
+    assert len(script.asked) == 1
 
 
 @pytest.mark.parametrize(

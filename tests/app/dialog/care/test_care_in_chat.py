@@ -16,7 +16,7 @@ from app.errors import IdempotencyMismatch, InFlight, KindredError, StoreUnavail
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.serving.fakes import FakeEngine
 from app.settings import Settings
-from app.store import tallies
+from app.store import ids, tallies
 from app.store.store import Store
 from app.telemetry import Metrics
 
@@ -144,6 +144,14 @@ def test_an_attempt_that_never_ended_withholds_no_help(
     reply = say("i want to kill myself", keys=("m:2",), fingerprint="f")
     assert reply.text == texts.first(Kind.SELF, "")
     assert not reply.degraded
+
+
+def test_somebody_whom_nobody_can_name_now_is_helped(companion: Companion) -> None:
+    for place in (None, "c00" + "0" * 26):
+        reply = companion.reply(ChatRequest("", 0, "i want to kill myself", place, region="IE"))
+        assert reply.text == texts.first(Kind.SELF, "IE")
+        assert ids.is_unsaved(reply.reply_id)
+        assert ids.is_unsaved(reply.conversation_id)
 
 
 def killed(*args: object, **more: object) -> None:
