@@ -51,7 +51,7 @@ def test_a_service_is_nobody_else_and_may_write_only_its_data(unit: Path) -> Non
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_what_a_service_starts_is_there(unit: Path) -> None:
     """Modules and scripts by their names in this tree; nothing is installed by a start."""
-    for line in re.findall(r"^ExecStart=(.+)$", unit.read_text("utf-8"), re.MULTILINE):
+    for line in re.findall(r"^Exec(?:Start|StopPost)=(.+)$", unit.read_text("utf-8"), re.MULTILINE):
         program, *words = line.split()
         assert program == "/opt/kindred/.venv/bin/python"
         if words[0] == "-m":
@@ -67,6 +67,15 @@ def test_what_a_service_starts_is_there(unit: Path) -> None:
             )
             for option in (word for word in words if word.startswith("--")):
                 assert option in asked.stdout
+
+
+def test_what_is_kept_too_long_ends_though_the_backup_failed() -> None:
+    """Of several ExecStart the first that fails is the last; ExecStopPost runs in any case."""
+    text = (ROOT / "deploy" / "kindred-daily.service").read_text("utf-8")
+    assert re.findall(r"^(Exec\w+)=\S+ (\S+)", text, re.MULTILINE) == [
+        ("ExecStart", "scripts/backup"),
+        ("ExecStopPost", "scripts/retention"),
+    ]
 
 
 def test_the_grace_of_systemd_is_longer_than_that_of_the_launcher() -> None:
