@@ -28,6 +28,7 @@ class Client:
     service: Service
     token: str
     ending: threading.Event
+    streams: bool = False  # asks for events, whose status is 200 before the reply is there
     statuses: list[int] = field(default_factory=list)
     refused: bool = False  # at the end there was nobody to take the request
     lost: list[str] = field(default_factory=list)  # a request that was taken and not answered
@@ -57,10 +58,14 @@ class Client:
 
     def _say(self, connection: http.client.HTTPConnection, text: str) -> None:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        if self.streams:
+            headers["Accept"] = "text/event-stream"
         connection.request("POST", "/v1/chat", json.dumps({"message": text}), headers)
         answer = connection.getresponse()
         body = answer.read()
-        assert answer.status != 200 or json.loads(body)["text"]
+        if self.streams:
+            assert b"event: reply" in body, body
+        assert answer.status != 200 or self.streams or json.loads(body)["text"]
         self.statuses.append(answer.status)
 
 
@@ -69,7 +74,7 @@ def test_row_13_sigterm_under_load(start_service: StartService) -> None:
     service = start_service(faulty=True)
     service.breaks("encoder", "slow", seconds=0.3)  # so that many are on their way at any moment
     ending = threading.Event()
-    clients = [Client(service, service.guest(), ending) for _ in range(CLIENTS)]
+    clients = [Client(service, service.guest(), ending, bool(n % 2)) for n in range(CLIENTS)]
     threads = [threading.Thread(target=client.talk) for client in clients]
     for thread in threads:
         thread.start()
