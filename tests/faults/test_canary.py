@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import redis
 
@@ -95,12 +96,25 @@ def files_of(var: Path) -> Iterator[Path]:
 
 
 def stored(client: redis.Redis) -> Iterator[bytes]:
-    """Names and values of every key."""
+    """Names and values of every key, as they are read: DUMP may have compressed them."""
+    readers = {
+        b"string": client.get,
+        b"hash": client.hgetall,
+        b"list": lambda name: client.lrange(name, 0, -1),
+        b"zset": lambda name: client.zrange(name, 0, -1),
+        b"stream": client.xrange,
+    }
     for name in client.scan_iter():
         yield name
-        dumped = client.dump(name)
-        if dumped is not None:
-            yield dumped
+        kind = client.type(name)
+        if kind != b"none":  # it expired meanwhile
+            yield repr(readers[kind](name)).encode()
+
+
+def rows(var: Path) -> Iterator[str]:
+    """What the exported files say once they are read: as files they are compressed."""
+    for path in var.rglob("*.parquet"):
+        yield repr(pq.read_table(path).to_pylist())
 
 
 @pytest.mark.faults(31)
@@ -129,6 +143,11 @@ def test_row_31_a_canary_is_nowhere(start_service: StartService) -> None:
         service.breaks(model, kind)
         assert service.chat(token, f"{kind} {CANARY}").status == 200
         service.mends(model)
+
+    # The log of Redis as it is written, command by command: rewritten, it is compressed.
+    appended = list((service.var / "redis").rglob("*.incr.aof"))
+    assert b"impression" in b"".join(path.read_bytes() for path in appended)
+    assert [path for path in appended if has_canary(path.read_bytes())] == []
 
     flag = {
         "state": "ENABLED",
@@ -177,6 +196,9 @@ def test_row_31_a_canary_is_nowhere(start_service: StartService) -> None:
     assert any("appendonly" in str(path) for path in files)
     assert any(path.suffix == ".parquet" for path in files)
     assert [path for path in files if has_canary(path.read_bytes())] == []
+    exported = list(rows(service.var))
+    assert any(reply_id in text or "impression" in text for text in exported)  # there is something
+    assert [text for text in exported if has_canary(text)] == []
     whole = service.call("GET", "/v1/me/export", token)
     assert has_canary(whole.text)  # it was there all the time, for the one who said it
 
