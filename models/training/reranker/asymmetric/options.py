@@ -6,13 +6,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.training.help import Help
+
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """The command line; a wrong one ends the process with status 2 and a line that says why."""
     parser = argparse.ArgumentParser(
         prog="scripts/train_reranker",
-        description="Train the served reranker: data, head start, training, export. SIGTERM saves "
-        "and ends with status 0; the same command goes on.",
+        description="Train the served reranker: data, head start, training, export.\nSIGTERM "
+        "saves and ends with status 0; the same command goes on.",
+        formatter_class=Help,
         epilog="The others: --family cross-encoder, qa-lstm or bilstm, each with its own --help.",
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with dialogs/, reactions/")

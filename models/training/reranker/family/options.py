@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.training.help import Help
+
 FAMILIES = ("cross-encoder", "qa-lstm", "bilstm")
 SOURCES = ("accentor", "selection", "diasafety", "dialogue_eval")
 KEEP = ("even", "bottom", "top")
@@ -45,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/train_reranker",
         description="Train a reranker of the family. The same command resumes a stopped run.",
+        formatter_class=Help,
     )
     parser.add_argument("--family", choices=FAMILIES, required=True)
     _add_data(parser)
@@ -86,7 +89,7 @@ def _add_teacher(parser: argparse.ArgumentParser) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("training").add_argument
-    add("--epochs", type=_positive, default=1)
+    add("--epochs", type=_positive, default=1, help="passes over the pairs")
     add("--batch", type=_positive, default=64, help="pairs a batch")
     add("--accumulate", type=_positive, default=1, help="batches a step")
     add("--lr", type=_above_zero, help="of the encoder: 1e-4 up to 512 wide, else 3e-5")
@@ -94,9 +97,9 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add("--head-start", type=_share, default=0.0, help="share of steps for the head alone")
     add("--pairwise", type=_at_least_zero, default=0.5, help="weight of pairs within a group")
     add("--bf16", action=argparse.BooleanOptionalAction, help="autocast; on where a GPU has it")
-    add("--threads", type=_positive, default=1)
-    add("--seed", type=int, default=7)
-    add("--save-minutes", type=_at_least_zero, default=3.0)
+    add("--threads", type=_positive, default=1, help="of the processor")
+    add("--seed", type=int, default=7, help="of the order of pairs, and of new weights")
+    add("--save-minutes", type=_at_least_zero, default=3.0, help="between two saved states")
     add("--run", type=Path, help="the run's folder; below var/runs")
 
 

@@ -101,6 +101,18 @@ def test_layers_are_taken_out_of_any_encoder(architecture: str) -> None:
     assert encoder(input_ids=ids).last_hidden_state.shape == (1, 10, 32)
 
 
+def test_twelve_layers_become_ten_and_then_eight() -> None:
+    encoder = encoder_of("bert", 300, layers=12).eval()
+    first = list(find_layers(encoder) or [])
+    assert reduce_layers(encoder, 10) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert reduce_layers(encoder, 8) == [0, 1, 2, 3, 5, 6, 7, 8]
+    left = list(find_layers(encoder) or [])
+    assert [first.index(layer) for layer in left] == [0, 1, 2, 3, 6, 7, 8, 9]
+    assert encoder.config.num_hidden_layers == 8
+    ids = torch.arange(5, 15)[None]
+    assert encoder(input_ids=ids).last_hidden_state.isfinite().all()
+
+
 def test_bert_without_its_upper_layers_says_what_its_lower_ones_said() -> None:
     encoder = encoder_of("bert", 300).eval()
     ids = torch.arange(5, 15)[None]
