@@ -1,4 +1,4 @@
-"""docs/privacy.md and the names of app/store/keys.py are one: no key of Redis is left out of the map."""
+"""docs/privacy.md and the names of app/store/keys.py are one: the map has every key of Redis."""
 
 from __future__ import annotations
 

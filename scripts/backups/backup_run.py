@@ -79,6 +79,12 @@ def _advise(options: argparse.Namespace, settings: Settings) -> None:
         f"apart from both. scripts/retention deletes copies of keys after "
         f"{settings.key_backup_days:g} days and of data after {settings.backup_days:g}."
     )
+    # In no copy: whoever found it could speak in everybody's name.
+    print(
+        "Keep the token secret "
+        f"({'KINDRED_JWT_SECRET' if settings.jwt_secret else settings.var_dir / 'jwt_secret'}) "
+        "with the master key: on a machine without it guests cannot come back to what is restored."
+    )
 
 
 def _when(now: float) -> str:

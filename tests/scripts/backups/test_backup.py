@@ -30,6 +30,16 @@ def test_a_backup_reads_as_nothing_and_belongs_to_its_owner(two: Any, copy: Any)
     assert manifest["counts"]["turns"] == manifest["counts"]["conversation"] == 2
 
 
+def test_it_says_which_secrets_are_in_no_copy(
+    two: Any, copy: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy()
+    told = capsys.readouterr().out
+    for secret in ("master key", "token secret"):
+        assert secret in told
+    assert "guests cannot come back" in told
+
+
 def test_the_lists_are_read_after_what_they_name(two: Any, shop: Store) -> None:
     kinds = [entry.kind for entry in shop.dump.entries()]
     bodies = max(kinds.index(kind) for kind in ("conversation", "turns", "impression"))
