@@ -51,3 +51,11 @@ def test_every_bound_that_the_map_names_is_a_setting() -> None:
     named = set(re.findall(r"`(?:KINDRED_)?([A-Z]+(?:_[A-Z]+)*_(?:DAYS|MAX|HOURS))`", PAGE))
     assert {"RETENTION_DAYS", "TURNS_MAX", "IDEMPOTENCY_HOURS"} <= named
     assert not named - {name.upper() for name in Settings.model_fields}
+
+
+def test_an_address_that_redis_is_told_of_is_told_as_a_keyed_hash() -> None:
+    """`tests/app/web/test_limits.py` looks into Redis; here it is what the map says."""
+    (row,) = [row for row in ROWS if "`LIMITS:*`" in row]
+    where, sealed = (cell.strip() for cell in row.strip("|").split("|")[1:3])
+    assert where.startswith("memory; Redis")
+    assert "in Redis a keyed hash" in sealed

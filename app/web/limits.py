@@ -11,6 +11,8 @@ count before anybody knows who calls, and tell it in other headers (docs/access.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import math
 import time
 from collections import Counter as Counts
@@ -143,14 +145,21 @@ class Memory:
 
 
 class Shared:
-    """Counts in Redis; in memory for a while after Redis did not answer."""
+    """Counts in Redis; in memory for a while after Redis did not answer.
+
+    Whoever holds the secret of the tokens counts the same. Redis, and its append-only file, are
+    given a keyed hash in place of an address: there are so few of those that without a key each
+    could be found by trying.
+    """
 
     def __init__(
         self,
         pool: ConnectionPool,
         metrics: Metrics,
+        secret: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._key = hashlib.sha256(b"kindred quotas\0" + secret.encode()).digest()
         # With redis-py's own pool a command without an answer would be sent, and waited for, anew.
         storage = RedisStorage("redis://", connection_pool=pool, wrap_exceptions=True)
         self._limiter = FixedWindowRateLimiter(storage)
@@ -163,12 +172,15 @@ class Shared:
         """See Counter."""
         if self._clock() >= self._away_until:
             try:
-                return _counted(self._limiter, item, who, hits)
+                return _counted(self._limiter, item, self._hash(who), hits)
             except StorageError:
                 self._away_until = self._clock() + _BACK_TO_REDIS
                 self._metrics.failures.labels("quota").inc()
                 get_logger("web").warning("quota_in_memory")
         return self._fallback(item, who, hits)
+
+    def _hash(self, who: str) -> str:
+        return hmac.digest(self._key, who.encode("utf-8", "replace"), "sha256").hex()[:32]
 
 
 def _counted(limiter: FixedWindowRateLimiter, item: RateLimitItem, who: str, hits: int) -> Counted:
@@ -202,9 +214,9 @@ class Quotas:
         return headers
 
 
-def quotas(settings: Settings, store: Store, metrics: Metrics) -> Quotas:
+def quotas(settings: Settings, store: Store, metrics: Metrics, secret: str) -> Quotas:
     """The quotas of these settings; the store's Redis counts guests and wrong keys."""
-    shared, memory = Shared(store.brief_pool(REDIS_SECONDS), metrics), Memory()
+    shared, memory = Shared(store.brief_pool(REDIS_SECONDS), metrics, secret), Memory()
     return Quotas(
         guests=Quota("guests", settings.guest_limit_per_minute, shared),
         messages=Quota("messages", settings.message_limit_per_minute, memory),

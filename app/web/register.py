@@ -86,7 +86,7 @@ def make_edge(services: Services) -> Edge:
     """The edge's own parts, made of the settings and secrets."""
     settings, store, secret = services.settings, services.store, services.jwt_secret
     tokens = Tokens(secret, settings.token_hours)
-    limits = quotas(settings, store, services.metrics)
+    limits = quotas(settings, store, services.metrics, secret)
     events = SecurityEvents(secret, services.metrics)
     holders = KeyHolders(store, services.admin_key, secret, limits.wrong_keys)
     sessions = AdminSessions(store, holders)

@@ -17,7 +17,7 @@ from app.store.link.brief import brief_pool
 from app.store.store import Store
 from app.telemetry import Metrics
 from app.web.limits import REDIS_SECONDS, Exceeded, Memory, Quota, Shared
-from tests.app.web.helpers import Person, Script, assert_problem
+from tests.app.web.helpers import JWT_SECRET, Person, Script, assert_problem
 
 AWAY = "redis://127.0.0.1:1"
 
@@ -44,16 +44,41 @@ def test_guests_are_limited_per_address(make: Any, script: Script) -> None:
 
 
 def test_every_worker_counts_the_same_guests(store: Store, metrics: Metrics) -> None:
-    one, two = (Quota("g", 2, Shared(store.brief_pool(5.0), metrics)) for _ in range(2))
+    one, two = (Quota("g", 2, Shared(store.brief_pool(5.0), metrics, JWT_SECRET)) for _ in range(2))
     one.take("192.0.2.1")
     two.take("192.0.2.1")
     with pytest.raises(Exceeded):
         one.take("192.0.2.1")
 
 
+def test_redis_is_never_told_an_address(
+    make: Any, script: Script, empty_redis: redis.Redis
+) -> None:
+    """Neither in a name nor in a value: both go to its append-only file."""
+    edge = make(script, guest_limit_per_minute=3)
+    for where in ("192.0.2.99", "2001:db8:1:2::1"):
+        there = {"REMOTE_ADDR": where}
+        assert edge.client.post("/v1/auth/guest", environ_overrides=there).status_code == 201
+        wrong = {"X-API-Key": "not-a-key-of-ours"}
+        asked = edge.client.get("/admin/v1/flags", headers=wrong, environ_overrides=there)
+        assert asked.status_code == 401
+    names = [bytes(name) for name in empty_redis.scan_iter("*")]
+    assert sum(name.startswith(b"LIMITS:") for name in names) == 4  # guests and wrong keys of two
+    kept = b" ".join(names + [bytes(empty_redis.dump(name)) for name in names])
+    assert not re.search(rb"192\.0\.2|2001:0?db8", kept)
+
+
+def test_who_lacks_the_secret_cannot_tell_whose_count_it_is(
+    store: Store, metrics: Metrics, empty_redis: redis.Redis
+) -> None:
+    for secret in (JWT_SECRET, "another secret, of another service"):
+        Quota("g", 2, Shared(store.brief_pool(5.0), metrics, secret)).take("192.0.2.1")
+    assert len(list(empty_redis.scan_iter("LIMITS:*"))) == 2
+
+
 def test_redis_away_means_counting_in_memory(metrics: Metrics) -> None:
     now = [0.0]
-    shared = Shared(brief_pool(AWAY, 0.05), metrics, clock=lambda: now[0])
+    shared = Shared(brief_pool(AWAY, 0.05), metrics, JWT_SECRET, clock=lambda: now[0])
     quota = Quota("g", 2, shared)
     quota.take("a")
     quota.take("a")
@@ -73,7 +98,7 @@ def test_a_frozen_redis_is_asked_once_and_memory_counts_on(
     pool = store.brief_pool(REDIS_SECONDS)
     assert pool.connection_kwargs["retry"].get_retries() == 0  # so one answer is waited for, once
     assert pool.connection_kwargs["socket_timeout"] <= 0.05
-    shared = Shared(pool, metrics)
+    shared = Shared(pool, metrics, JWT_SECRET)
     shared(RateLimitItemPerMinute(9), "warm")
     pid = empty_redis.info("server")["process_id"]
     os.kill(pid, signal.SIGSTOP)
@@ -197,7 +222,7 @@ def test_memory_forgets_who_has_gone() -> None:
 
 
 def test_looking_counts_nothing(store: Store, metrics: Metrics) -> None:
-    for count in (Memory(), Shared(store.brief_pool(5.0), metrics)):
+    for count in (Memory(), Shared(store.brief_pool(5.0), metrics, JWT_SECRET)):
         quota = Quota("w", 1, count)
         for _ in range(3):
             quota.check("a")
