@@ -29,6 +29,7 @@ from models.training.judgements import ranks
 from models.training.reranker.asymmetric.calibration import calibrate, mix_upvote
 from models.training.reranker.asymmetric.evaluate import score_selection
 from models.training.reranker.asymmetric.held_out import HeldOut
+from models.training.reranker.asymmetric.start import Predecessor
 from models.training.reranker.asymmetric.trainer import HEADS
 
 # The offensive head was trained on one source and is unsure of itself on companion talk: sad
@@ -58,25 +59,29 @@ def export(
     heads: Sequence[str] = HEADS,
     data: Sequence[DataSource] = (),
     people: Collection[str] = (),
+    before: Predecessor | None = None,
     log: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Measure, calibrate and write `folder`; the metrics, which the manifest carries too.
 
     `heads` name the network's outputs; `data` is named in the manifest beside the public sources,
-    and of `people` (who judged, as keyed hashes) a filter.
+    and of `people` (who judged, as keyed hashes) a filter. Of `before`, which the training went on
+    from, the manifest has the name, and what it was made of: its data and its people.
     """
     net.eval()
     metrics: dict[str, Any] = {"training": dict(training)}
+    if before is not None:
+        metrics["went_on_from"] = dict(before.named)
     calibration, measures = calibrate(net, render, held_out, heads, log)
     metrics.update(measures)
     upvote, agreement = mix_upvote(net, render, held_out, calibration, heads, log)
     metrics.update(agreement)
     config = serving_config(net, calibration, upvote, heads)
     write_weights(net, folder, config, base)
-    write_card(folder, base, command, metrics, data, people)
+    write_card(folder, base, command, metrics, data, people, before)
     metrics["reload"] = verify_reload(net, render, held_out, folder, base)
     log(f"reload: {metrics['reload']}")
-    write_card(folder, base, command, metrics, data, people)
+    write_card(folder, base, command, metrics, data, people, before)
     return metrics
 
 
@@ -119,15 +124,22 @@ def write_card(
     metrics: Mapping[str, Any],
     data: Sequence[DataSource] = (),
     people: Collection[str] = (),
+    before: Predecessor | None = None,
 ) -> None:
-    """The manifest of an exported folder; `data` beside public sources, `people` as a filter."""
+    """The manifest of an exported folder; `data` beside public sources, `people` as a filter.
+
+    What `before` was trained on, and by whose judgements, this one was too.
+    """
     base_file = resolve_base(base) / "model.safetensors"
+    made_of = [] if before is None or before.manifest is None else [before.manifest]
+    inherited = [source for manifest in made_of for source in manifest.data]
+    public = [DataSource(name, licence) for name, licence in LICENCES.items()]
     write_manifest(
         folder,
         name="kindred-reranker",
         kind=KIND,
         command=command,
-        data=[*(DataSource(name, licence) for name, licence in LICENCES.items()), *data],
+        data=list(dict.fromkeys([*public, *inherited, *data])),  # each once
         metrics=_rounded(metrics),
         base={
             "id": PACKAGED_BASE_ID if base == "auto" else base,
@@ -135,6 +147,7 @@ def write_card(
             "sha256": file_sha256(base_file),
         },
         people=people,
+        made_of=made_of,
     )
 
 

@@ -22,7 +22,7 @@ from models.training.reranker.asymmetric.held_out import load_held_out
 from models.training.reranker.asymmetric.options import parse
 from models.training.reranker.asymmetric.reacted import Reacted, read_reacted
 from models.training.reranker.asymmetric.sources import Sources, liking
-from models.training.reranker.asymmetric.start import start_tensors
+from models.training.reranker.asymmetric.start import Predecessor, start_tensors
 from models.training.reranker.asymmetric.trainer import HEADS, Material, TrainConfig, Trainer
 from models.training.stopping import Stopped, stops_at_once
 
@@ -53,6 +53,8 @@ def _main(options: argparse.Namespace, command: str) -> None:
         seed=config.seed,
         data=_files(options),
     )
+    # Before anything is written: --out may be the folder that it goes on from.
+    before = None if options.init is None else Predecessor.of(options.init)
     trainer = _trained(options, config, reacted, record)
 
     def measured(line: str) -> None:
@@ -72,6 +74,7 @@ def _main(options: argparse.Namespace, command: str) -> None:
             heads=config.heads,
             data=_private(reacted),
             people=() if reacted is None else reacted.people,
+            before=before,
             log=measured,
         )
     record.finish(metrics)

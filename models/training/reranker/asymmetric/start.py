@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from models.checkpoint import ModelFileError
+from models.checkpoint import Manifest, ModelFileError, file_sha256, verify
 from models.encoder import SAMPLE, WordPiece
-from models.reranker import Renderer, RerankNet, open_folder
+from models.reranker import KIND, Renderer, RerankNet, open_folder
 from models.runtimes.torch_bert import prepare_for, resolve_base
 from models.training.judgements import Judged
 from models.training.reranker.asymmetric.head_start import start_head
 from models.training.reranker.asymmetric.sources import Sources
-from models.training.reranker.asymmetric.trainer import TrainConfig, build_net
+from models.training.reranker.asymmetric.trainer import HEADS, TrainConfig, build_net
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """What a run went on from: how a manifest names it, and its own manifest where it has one."""
+
+    named: Mapping[str, str]
+    manifest: Manifest | None = None
+
+    @classmethod
+    def of(cls, init: Path) -> Predecessor:
+        """Of the value of `--init`; ends the process where it is no written reranker."""
+        if init.is_file():  # a run's state was never written as a model: it has no version
+            return cls({"name": init.name, "sha256": file_sha256(init)})
+        try:
+            manifest = verify(init, kind=KIND)
+        except ModelFileError as error:
+            raise SystemExit(f"train_reranker: --init: {error}") from error
+        return cls({"name": manifest.name, "version": manifest.version}, manifest)
 
 
 def start_tensors(
@@ -66,6 +85,14 @@ def init_tensors(init: Path, config: TrainConfig) -> dict[str, torch.Tensor]:
     """The tensors of another run's state or of a written reranker; ends where they do not fit."""
     if init.is_file():
         state = torch.load(init, weights_only=True, map_location="cpu")
+        heads = tuple(state.get("heads", HEADS))
+        if heads != config.heads:
+            raise SystemExit(f"train_reranker: --init: {init} has other heads")
+        if heads != HEADS:  # whose reactions they were is said by a manifest only
+            raise SystemExit(
+                f"train_reranker: --init: {init} learned from reactions: name the folder that its "
+                "run wrote"
+            )
         started: dict[str, torch.Tensor] = state["net"]
         return started
     try:

@@ -138,3 +138,12 @@ def test_a_run_leaves_its_record_and_a_folder_that_serves(
     assert card["metrics"]["training"]["steps"] == STEPS
     reranker = Reranker.load(tmp_path / "out", device="cpu", base=str(base), runtime="torch")
     assert len(reranker.run(reranker.prepare(["i miss rain"], ["Tell me of rain.", "no"]))) == 2
+    assert "went_on_from" not in card["metrics"]
+    further = line(whole, own, base, tmp_path / "further")
+    assert run.main([*further, "--init", str(tmp_path / "out")]) == 0
+    after = json.loads((tmp_path / "further" / "out" / "manifest.json").read_text())
+    named = {"name": card["name"], "version": card["version"]}
+    assert after["metrics"]["went_on_from"] == named
+    assert after["base"] == card["base"], "a delta is to MiniLM, whatever it went on from"
+    recorded = json.loads((tmp_path / "further" / "run" / "run.json").read_text())
+    assert recorded["metrics"]["went_on_from"] == named

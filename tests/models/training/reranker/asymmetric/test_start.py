@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.checkpoint import DataSource, load_manifest, write_manifest
+from models.people_filter import may_hold
+from models.reranker import KIND
 from models.training.judgements import Selection
-from models.training.reranker.asymmetric.start import init_tensors
-from models.training.reranker.asymmetric.trainer import Material, TrainConfig, Trainer
+from models.training.reranker.asymmetric.export import LICENCES, write_card
+from models.training.reranker.asymmetric.start import Predecessor, init_tensors
+from models.training.reranker.asymmetric.trainer import HEADS, Material, TrainConfig, Trainer
 
 SHIPPED = Path(__file__).parents[5] / "artifacts" / "reranker"
 CONFIG = TrainConfig(minutes=1.0, lists=2, negatives=3)
@@ -42,6 +46,40 @@ def test_a_run_starts_from_the_state_of_another(tmp_path: Path) -> None:
     one.save()
     tensors = init_tensors(tmp_path / "one" / "state.pt", CONFIG)
     assert all(torch.equal(one.net.state_dict()[n], t) for n, t in tensors.items())
+
+
+def test_a_state_that_does_not_say_whose_reactions_it_knows_is_refused(tmp_path: Path) -> None:
+    judged = replace(CONFIG, heads=(*HEADS, "reaction_upvote"))
+    one = Trainer(judged, Material(draw, {}), tmp_path)
+    one.save()
+    with pytest.raises(SystemExit, match="learned from reactions"):
+        init_tensors(tmp_path / "state.pt", judged)
+    with pytest.raises(SystemExit, match="has other heads"):
+        init_tensors(tmp_path / "state.pt", CONFIG)
+
+
+def test_the_manifest_says_what_a_run_went_on_from(tmp_path: Path) -> None:
+    (first := tmp_path / "first").mkdir()
+    (first / "reranker.json").write_text("{}")
+    theirs = [DataSource("self_dialogue", "BSD-3-Clause"), DataSource("reactions", "private")]
+    said = {"name": "n", "kind": KIND, "command": "c"}
+    written = write_manifest(first, **said, data=theirs, people=["p1"])  # type: ignore[arg-type]
+    (second := tmp_path / "second").mkdir()
+    (second / "reranker.json").write_text("[]")
+    before = Predecessor.of(first)
+    assert before.named == {"name": "n", "version": written.version}
+    write_card(second, "auto", "c", {}, [], ["p2"], before)
+    card = load_manifest(second)
+    assert [source.name for source in card.data] == [*LICENCES, "reactions"]
+    assert [[may_hold(known, who) for known in card.people] for who in ("p1", "p2")] == [
+        [True, False],
+        [False, True],
+    ]
+    (tmp_path / "state.pt").write_bytes(b"a state")
+    state = Predecessor.of(tmp_path / "state.pt")
+    assert set(state.named) == {"name", "sha256"}
+    write_card(second, "auto", "c", {}, before=state)
+    assert load_manifest(second).people == ()
 
 
 @pytest.mark.parametrize("wrong", [{"join": 3}, {"heads": ("selection", "accentor")}])
