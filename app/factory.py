@@ -23,6 +23,7 @@ from app.serving.engine import Engine
 from app.serving.hang_ups import HangUps
 from app.serving.lineage import models_of
 from app.serving.safety_reader import SafetyReader
+from app.serving.screens import require_screens
 from app.serving.toxicity import ToxicityReader
 from app.settings import Settings, load_settings
 from app.store.ledger import Offload
@@ -45,6 +46,7 @@ class Kindred:
     """
 
     def __init__(self, settings: Settings, open_engine: OpenEngine = Engine.open) -> None:
+        require_screens(settings)
         self.settings = settings
         self.metrics = Metrics()
         # The key store waits for the disk in C, which would hold the hub: it waits over there.

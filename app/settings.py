@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     logprob_min: float = Field(default=-1.5, le=0)  # nats a token, below: kept back as unsure
     top_p: float = Field(default=0.9, gt=0, le=1)
     top_k: int = Field(default=40, ge=0, le=1_000)
+    screens: Literal["required", "optional"] = "required"  # the readers of artifacts_dir
 
     # Models behind HTTP: where generator, reranker or encoder is an http(s) URL
     generator_key: str = Field(default="", repr=False)  # sent as a Bearer token, to each its own

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.errors import StartupError
+from app.telemetry import get_logger
 from models.checkpoint import ModelFileError
 from models.text_reader import ReaderError, TextReader
 
@@ -24,14 +25,18 @@ class ToxicityReader:
         self._reader = reader
 
     @classmethod
-    def open(cls, artifacts: Path) -> ToxicityReader:
-        """Load it.
+    def open(cls, artifacts: Path) -> ToxicityReader | None:
+        """Load it; None, and a line in the log, where there is none: the words judge alone.
 
         Raises:
-            StartupError: it is not there, altered, or another reader; the line says which.
+            StartupError: it is there, and altered or another reader; the line says which.
         """
+        folder = artifacts / FOLDER
+        if not folder.is_dir():
+            get_logger("serving.toxicity").warning("no toxicity reader", folder=FOLDER)
+            return None
         try:
-            return cls(TextReader.load(artifacts / FOLDER))
+            return cls(TextReader.load(folder))
         except ModelFileError as error:
             raise StartupError(f"the toxicity reader cannot be used: {error}") from None
 
