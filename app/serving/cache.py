@@ -1,6 +1,4 @@
-"""What the models said before, by token ids: bounded in bytes, the least recently used goes first.
-
-Two nouns. `ByteLru` maps digests to packed values; `Recall` puts it in front of a model:
+"""What the models said before, by token ids; `Recall` puts a table of it in front of a model.
 
     hub            known(items) ─► those that need not be asked ─► the others to the batcher
     native thread  over(run)    ─► equal items run once, what was computed meanwhile not at all,
@@ -17,18 +15,16 @@ from __future__ import annotations
 
 import math
 import struct
-import sys
 from array import array
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-from gevent.monkey import get_original
 from numpy.typing import NDArray
 
+from app.serving.byte_table import DIGEST_BYTES, ByteTable
 from app.serving.versions import Asked
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem, RerankResult
@@ -38,11 +34,6 @@ Result = TypeVar("Result")
 Keyed = TypeVar("Keyed", contravariant=True)
 Vector = NDArray[np.float32]
 
-# Bytes of an entry besides its key and value: a slot of the table and a link of the order, which
-# tracemalloc puts at 88 to 105 (CPython 3.11), and some for the allocator.
-ENTRY_BYTES = 128
-_DIGEST_BYTES = 16
-
 
 @dataclass(slots=True)
 class Counts:
@@ -50,52 +41,6 @@ class Counts:
 
     shared: int = 0  # not run: an equal one was in the batch, or was computed while it waited
     evicted: int = 0
-
-
-class ByteLru:
-    """Bytes by bytes; may be used from any thread."""
-
-    def __init__(self, capacity: int) -> None:
-        """`capacity`: bytes of all that is kept, the tables included; 0 keeps nothing."""
-        self.capacity = capacity
-        self.bytes = 0
-        self.evicted = 0
-        self._entries: OrderedDict[bytes, bytes] = OrderedDict()
-        # The system's own lock, held for microseconds: gevent's cannot be shared with a native
-        # thread, and the hub does not notice this one.
-        self._lock = get_original("_thread", "allocate_lock")()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The value of each key, None where there is none; what is found counts as used."""
-        with self._lock:
-            found = [self._entries.get(key) for key in keys]
-            for key, value in zip(keys, found, strict=True):
-                if value is not None:
-                    self._entries.move_to_end(key)
-        return found
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Keep a value; the least recently used leave where there is no room."""
-        cost = _cost(key, value)
-        if cost > self.capacity:
-            return
-        with self._lock:
-            old = self._entries.pop(key, None)
-            if old is not None:
-                self.bytes -= _cost(key, old)
-            self._entries[key] = value
-            self.bytes += cost
-            while self.bytes > self.capacity:
-                gone, was = self._entries.popitem(last=False)
-                self.bytes -= _cost(gone, was)
-                self.evicted += 1
-
-
-def _cost(key: bytes, value: bytes) -> int:
-    return ENTRY_BYTES + sys.getsizeof(key) + sys.getsizeof(value)
 
 
 class Codec(Protocol[Keyed, Result]):
@@ -185,7 +130,7 @@ class Recall(Generic[Item, Result]):
     ) -> None:
         """`name` stands in the metrics; `capacity` in bytes, 0 for no cache at all."""
         self._codec = codec
-        self._cache = ByteLru(capacity)
+        self._cache = ByteTable(capacity)
         self._hits = metrics.cache_lookups.labels(name, "hit")
         self._misses = metrics.cache_lookups.labels(name, "miss")
         self._shared = metrics.cache_lookups.labels(name, "shared")
@@ -248,7 +193,7 @@ class Recall(Generic[Item, Result]):
         now = Counts(self._seen.shared, self._cache.evicted)
         self._shared.inc(now.shared - self._told.shared)
         self._evictions.inc(now.evicted - self._told.evicted)
-        self._bytes.set(self._cache.bytes)
+        self._bytes.set(self._cache.held_bytes)
         self._told = now
 
 
@@ -279,7 +224,7 @@ def _computed(
 
 
 def _digest(ids: Sequence[int]) -> Any:
-    return blake2b(_ids(ids), digest_size=_DIGEST_BYTES)
+    return blake2b(_ids(ids), digest_size=DIGEST_BYTES)
 
 
 def _ids(ids: Sequence[int]) -> bytes:

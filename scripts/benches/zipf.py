@@ -8,7 +8,6 @@ token ids, as in `app.serving.cache`: two spellings with the same ids are the sa
 from __future__ import annotations
 
 import struct
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from app.serving.cache import ENTRY_BYTES, ByteLru
+from app.serving.byte_table import ByteTable, entry_bytes
 from app.serving.queue import Budget
 from scripts.benches import texts
 from scripts.benches.classifiers import Classifier, Tokens
@@ -85,14 +84,14 @@ def pack(score: float) -> bytes:
     return struct.pack("d", score)
 
 
-def cache_of(entries: int) -> ByteLru:
+def cache_of(entries: int) -> ByteTable:
     """A cache with room for so many scores."""
-    value, digest = sys.getsizeof(pack(0.0)), sys.getsizeof(bytes(_DIGEST_BYTES))
-    return ByteLru(entries * (ENTRY_BYTES + value + digest))
+    width = len(pack(0.0))
+    return ByteTable(entries * entry_bytes(width), width)
 
 
 def warm(
-    cache: ByteLru, traffic: Traffic, messages: int, entries: int, frame: tuple[int, int]
+    cache: ByteTable, traffic: Traffic, messages: int, entries: int, frame: tuple[int, int]
 ) -> None:
     """Bring the cache to where `messages` messages would have, with 0 for every score."""
     recent: OrderedDict[int, None] = OrderedDict()
@@ -109,7 +108,7 @@ def through_cache(
     model: Classifier,
     tokens: Tokens,
     messages: Sequence[str],
-    cache: ByteLru,
+    cache: ByteTable,
     until: float,
     budget: Budget,
 ) -> Passed:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-import tracemalloc
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.serving.byte_table import entry_bytes
 from app.serving.cache import (
-    ENTRY_BYTES,
-    ByteLru,
     Recall,
     ScoreCodec,
     VectorCodec,
@@ -59,73 +55,6 @@ class Reranker:
 def scores(capacity: int = MEGABYTE) -> tuple[Recall[RerankItem, RerankResult], Metrics]:
     metrics = Metrics()
     return Recall("reranker", ScoreCodec(), capacity, metrics), metrics
-
-
-# The table
-
-
-@given(
-    st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 300)), max_size=80),
-    st.integers(0, 3_000),
-)
-def test_it_keeps_what_was_used_last_within_its_bytes(
-    steps: list[tuple[bool, int, int]], capacity: int
-) -> None:
-    """Against the plainest thing that could be right."""
-    lru, plain = ByteLru(capacity), OrderedDict[bytes, bytes]()
-
-    def size() -> int:
-        return sum(ENTRY_BYTES + len(k) + len(v) + 2 * 33 for k, v in plain.items())
-
-    for put, number, length in steps:
-        key, value = f"{number:04}".encode(), b"x" * length
-        if put and ENTRY_BYTES + len(key) + len(value) + 2 * 33 <= capacity:
-            plain.pop(key, None)
-            plain[key] = value
-            while size() > capacity:
-                plain.popitem(last=False)
-        if put:
-            lru.put(key, value)
-        else:
-            assert lru.get([key]) == [plain.get(key)]
-            if key in plain:
-                plain.move_to_end(key)
-        assert lru.bytes == size() <= capacity
-        assert len(lru) == len(plain)
-    assert [lru.get([key])[0] for key in plain] == list(plain.values())
-
-
-def test_the_bytes_it_counts_are_those_it_takes() -> None:
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        lru = ByteLru(2 * MEGABYTE)
-        for number in range(30_000):
-            lru.put(number.to_bytes(16, "big"), bytes(48))
-        taken = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-    assert lru.evicted > 10_000
-    assert 0.6 * lru.bytes < taken < 1.15 * lru.bytes
-
-
-def test_threads_do_not_lose_its_count() -> None:
-    lru = ByteLru(20_000)
-
-    def work(seed: int) -> None:
-        for number in range(4_000):
-            key = ((number * seed) % 257).to_bytes(16, "big")
-            if lru.get([key]) == [None]:
-                lru.put(key, bytes(number % 50))
-
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 3, 5, 7)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    held = lru._entries
-    assert lru.bytes == sum(ENTRY_BYTES + len(k) + len(v) + 2 * 33 for k, v in held.items())
-    assert lru.bytes <= 20_000
 
 
 # The codecs
@@ -196,7 +125,7 @@ def test_what_was_computed_is_known() -> None:
     assert recall.known([]) == []
     assert sample(metrics, "kindred_cache_lookups_total", cache="reranker", outcome="hit") == 3
     assert sample(metrics, "kindred_cache_lookups_total", cache="reranker", outcome="miss") == 5
-    assert sample(metrics, "kindred_cache_bytes", cache="reranker") > 3 * ENTRY_BYTES
+    assert sample(metrics, "kindred_cache_bytes", cache="reranker") == 3 * entry_bytes(32)
 
 
 def test_equal_items_are_computed_once_and_belong_to_their_caller() -> None:
