@@ -54,10 +54,8 @@ def write_lines(path: Path, rows: Sequence[dict[str, object]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_own(folder: Path) -> Path:
     """A folder of dialogs in the project's own format."""
-    folder = tmp_path_factory.mktemp("own")
     rng = random.Random(7)
     rows: list[dict[str, object]] = []
     for number in range(80):
@@ -71,14 +69,22 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_own(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="session")
 def talk(own: Path) -> Talk:
     return load_talk(None, own)
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, talk: Talk) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("tiny"), talk)
+
+
+def write_tiny(folder: Path, talk: Talk) -> Path:
     """A generator's folder: one layer, 32 wide, which says the lines above."""
-    folder = tmp_path_factory.mktemp("tiny")
     tokenizer = train_tokenizer(LINES * 4, 300, 256)
     torch.manual_seed(3)
     config = GPT2Config(
