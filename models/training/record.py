@@ -269,7 +269,8 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 def draw_curves(folder: Path) -> Path | None:
     """Draw every figure of a run over its steps; None without figures or without matplotlib.
 
-    The same figures give the same bytes.
+    The same figures give the same bytes. A step that was done again, after a kill lost it, is drawn
+    once, as it was done last.
     """
     rows = read_metrics(folder)
     names = sorted({name for row in rows for name in row} - {"step", "time"})
@@ -283,8 +284,8 @@ def draw_curves(folder: Path) -> Path | None:
     figure = Figure(figsize=(6, 2.2 * len(names)), layout="constrained")
     for place, name in enumerate(names, 1):
         axes = figure.add_subplot(len(names), 1, place)
-        points = [(row["step"], row[name]) for row in rows if name in row]
-        axes.plot(*zip(*points, strict=True))
+        points = {row["step"]: row[name] for row in rows if name in row}
+        axes.plot(*zip(*sorted(points.items()), strict=True))
         axes.set_ylabel(name)
     path = folder / CURVES_FILE
     with rc_context({"svg.hashsalt": "curves"}):  # else the ids in the file are by chance

@@ -8,6 +8,7 @@ inside the Trainer is redrawn wrongly when a custom batch sampler is resumed in 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -124,8 +125,17 @@ def train(trainer: Trainer, run: Run) -> bool:
 
 
 def latest_state(folder: Path) -> Path | None:
-    """The newest whole state below `folder`; one that was being written when it died is not."""
-    whole = [path for path in folder.glob("checkpoint-*") if _is_whole(path)]
+    """The newest whole state below `folder`; those that a kill cut off are cleared away.
+
+    The Trainer counts every folder among the states that it keeps: a torn one takes a whole one's
+    place.
+    """
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        if _is_whole(path):
+            whole.append(path)
+        else:
+            shutil.rmtree(path)
     return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
 
 

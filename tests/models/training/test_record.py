@@ -146,6 +146,18 @@ def test_curves_are_drawn_and_the_same_figures_give_the_same_picture(tmp_path: P
     assert (tmp_path / "curves.svg").read_bytes() == picture
 
 
+def test_a_step_that_was_done_again_is_drawn_once(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    straight, again = opened(tmp_path / "straight"), opened(tmp_path / "again")
+    for step in range(4):
+        straight.report(step, loss=1.0 / (step + 1))
+    for step in (0, 1, 2, 1, 2, 3):  # killed after 2, gone on from 0
+        again.report(step, loss=1.0 / (step + 1))
+    curves = [record.draw_curves(run.folder) for run in (straight, again)]
+    assert None not in curves
+    assert curves[0].read_bytes() == curves[1].read_bytes()  # type: ignore[union-attr]
+
+
 def test_a_run_without_figures_draws_nothing(tmp_path: Path) -> None:
     opened(tmp_path).finish({"n": 1})
     assert not (tmp_path / "curves.svg").exists()

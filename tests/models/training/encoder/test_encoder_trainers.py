@@ -10,14 +10,15 @@ from models.training.encoder.trainers import latest_state, plan_steps
 from models.training.record import Run
 
 
-def test_a_state_that_was_being_written_is_not_gone_on_from(tmp_path: Path) -> None:
-    assert latest_state(tmp_path) is None
+def test_a_state_that_was_being_written_is_cleared_away(tmp_path: Path) -> None:
+    assert latest_state(tmp_path / "none") is None
     for step, text in ((9, "{}"), (20, "{}"), (100, '{"global_st'), (101, None)):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         if text is not None:
             (folder / "trainer_state.json").write_text(text)
     assert latest_state(tmp_path) == tmp_path / "checkpoint-20"
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-9", "checkpoint-20"}
 
 
 def test_minutes_become_steps_once(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from models.checkpoint import verify
 from models.encoder import Encoder
 from models.training.pretrain import run as pretrain_run
 from models.training.record import Progress
+from tests.models.training.killed import kill_at
 
 ROOT = Path(__file__).parents[4]
 Command = Callable[..., int]
@@ -152,6 +153,41 @@ def test_a_stopped_run_ends_where_an_uninterrupted_one_does(
         assert (tensor - parts[name]).abs().max() < 1e-6, name
     assert command(*arguments("parts")[:-2], "--rate", 1e-2) == 1
     assert "another config" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "call", "state"),
+    [
+        ("models.training.record:Progress.update", 4, "checkpoint-3"),
+        ("transformers:Trainer._save_rng_state", 6, "checkpoint-5"),  # the head is no longer alone
+    ],
+)
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(
+    command: Command,
+    tiny_bert: Path,
+    chats: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    moment: str,
+    call: int,
+    state: str,
+) -> None:
+    def arguments(name: str) -> list[object]:
+        more = ["--base", tiny_bert, "--head-first", 0.7, "--save-minutes", 0]
+        return options(chats, tmp_path / name, *more)
+
+    assert command(*arguments("whole")) == 0
+    kill_at(moment, call, "pretrain_encoder", arguments("parts"))
+    assert not (tmp_path / "parts" / "out").exists()
+    capsys.readouterr()
+    assert command(*arguments("parts")) == 0
+    assert f"going on from {state}" in capsys.readouterr().out
+    whole = load_file(tmp_path / "whole" / "out" / "model.safetensors")
+    parts = load_file(tmp_path / "parts" / "out" / "model.safetensors")
+    assert whole.keys() == parts.keys()
+    for name, tensor in whole.items():
+        assert (tensor - parts[name]).abs().max() < 1e-6, name
 
 
 @pytest.mark.parametrize("where", ["collect", "encode_dialogs"])
