@@ -16,6 +16,8 @@ BETAS = {GRPO: 0.08, RLOO: 0.02, DPO: 0.1}
 RATES = {GRPO: 5e-5, RLOO: 5e-5, DPO: 1e-4}
 # Pairs move a small model faster than samples do: more of people's language must hold it.
 LANGUAGE = {GRPO: 0.3, RLOO: 0.3, DPO: 1.0}
+# Adapters start at nothing: they need about ten times the rate that whole matrices do.
+LORA_RATE = 10.0
 PER_STEP = {GRPO: 8, RLOO: 8, DPO: 16}
 GRADIENT_NORM = 1.0
 
@@ -49,6 +51,8 @@ class TuneConfig:
     check_every: int = 20
     """Steps between two looks at the leash."""
     check_contexts: int = 96
+    lora: int = 0
+    """Rank of the adapters that are trained instead of the weights; 0: the weights are."""
     seed: int = 20
 
     def __post_init__(self) -> None:
@@ -59,6 +63,8 @@ class TuneConfig:
                 raise ValueError(f"{name} must be at least 1")
         if self.group < 2:
             raise ValueError("a group needs at least 2 responses to compare")
+        if self.lora < 0:
+            raise ValueError("lora is a rank: at least 1, or 0 to train the weights themselves")
         if self.beta <= 0.0:
             raise ValueError("beta must be above 0: without it nothing holds the policy")
         if self.rows % self.accumulate:
@@ -79,7 +85,7 @@ class TuneConfig:
         start = cls(
             method=method,
             beta=BETAS[method],
-            learning_rate=RATES[method],
+            learning_rate=RATES[method] * (LORA_RATE if changes.get("lora") else 1.0),
             language_weight=LANGUAGE[method],
             contexts=PER_STEP[method],
         )

@@ -8,6 +8,7 @@ people nears its bound, the leash is tightened, and where it stays beyond, the r
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,9 +21,9 @@ from transformers import GPT2LMHeadModel, TrainerCallback
 
 from models.checkpoint import write_atomically
 from models.training.record import Run
+from models.training.tuning.adapters import plain_network
 
 KEEPER_FILE = "leash.json"
-BEST_FILE = "best.pt"
 TIGHTEN_ABOVE = 1.06
 BOUND = 1.08
 STIFFER = 1.5
@@ -128,14 +129,18 @@ class Leash(TrainerCallback):  # type: ignore[misc]
         """What the keeper remembers, beside the checkpoint: the mark that it is whole."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / KEEPER_FILE
         write_atomically(path, json.dumps(asdict(self.kept)))
+        for older in self.folder.glob("best-*.pt"):  # no state that is left names them
+            if older != best_file(self.folder, self.kept.best_step):
+                older.unlink()
 
     def check(self, step: int) -> None:
         """Look, report, keep the weights if they are the best so far, tighten if need be."""
         kept = self.kept
-        model = self.trainer.accelerator.unwrap_model(self.trainer.model)
+        policy = self.trainer.accelerator.unwrap_model(self.trainer.model)
         with torch.random.fork_rng():  # looking must not change what is sampled next
+            model = plain_network(policy)
             seen = self.look(model)
-        model.train()
+        policy.train()
         rise = (seen.reward - kept.base["reward"]) / kept.deviation
         ratio = seen.perplexity / kept.base["perplexity"]
         self.run.report(
@@ -146,7 +151,7 @@ class Leash(TrainerCallback):  # type: ignore[misc]
         mark = ""
         if fine and rise > kept.best_rise:
             kept.best_step, kept.best_rise = step, rise
-            self._keep(model.state_dict())
+            self._keep(model.state_dict(), step)
             mark = ", the best so far"
         self.run.log(
             f"step {step}: held-out reward {rise:+.2f} deviations, perplexity x {ratio:.3f}, "
@@ -154,10 +159,11 @@ class Leash(TrainerCallback):  # type: ignore[misc]
         )
         self._tighten(ratio)
 
-    def _keep(self, state: dict[str, Tensor]) -> None:
-        half_written = self.folder / f".{BEST_FILE}"
+    def _keep(self, state: dict[str, Tensor], step: int) -> None:
+        path = best_file(self.folder, step)
+        half_written = path.with_name(f".{path.name}")
         torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, half_written)
-        half_written.replace(self.folder / BEST_FILE)
+        half_written.replace(path)
 
     def _tighten(self, ratio: float) -> None:
         kept = self.kept
@@ -170,9 +176,27 @@ class Leash(TrainerCallback):  # type: ignore[misc]
             self.run.log(f"perplexity stays above x {BOUND}: the run ends here")
 
 
+def best_file(folder: Path, step: int) -> Path:
+    """Where the weights of the check at `step` are kept, if they were the best.
+
+    By step: a run that was killed after a check goes on from a state before it, which names the
+    best of then; those weights must still be there if the check comes out otherwise this time.
+    """
+    return folder / f"best-{step}.pt"
+
+
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint below `folder`; a torn one, without its mark, is passed over."""
-    found = [path.parent for path in folder.glob(f"checkpoint-*/{KEEPER_FILE}")]
+    """The newest whole checkpoint below `folder`; torn ones, without their mark, are cleared away.
+
+    The Trainer counts every folder among those that it keeps, and clears before the new one has its
+    mark: beside a torn one, no whole one would be left for a moment.
+    """
+    found = []
+    for path in folder.glob("checkpoint-*"):
+        if (path / KEEPER_FILE).exists():
+            found.append(path)
+        else:
+            shutil.rmtree(path)
     return max(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
 
 

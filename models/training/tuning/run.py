@@ -70,6 +70,8 @@ def tune(options: argparse.Namespace, arguments: list[str]) -> int:
     recorded = asdict(config) | {
         "model": base.version, "reward": reward.name, "pairs": options.pairs, "keep": options.keep
     }  # fmt: skip
+    if not config.lora:
+        del recorded["lora"]  # runs that began before there was one go on
     run = Run.open(
         options.run, command=shown_command(arguments), config=recorded, seed=config.seed, data=files
     )

@@ -19,7 +19,7 @@ from models.training.tuning.config import DPO, TuneConfig
 from models.training.tuning.contexts import DEV, TRAIN, Talk, draw_contexts
 from models.training.tuning.evaluate import Answers, first_words, words_of
 from models.training.tuning.heldout import HeldText, rehearsal
-from models.training.tuning.leash import BEST_FILE, Kept, Leash, Look, newest_checkpoint, read_kept
+from models.training.tuning.leash import Kept, Leash, Look, best_file, newest_checkpoint, read_kept
 from models.training.tuning.policy import SERVING, Base, answers, load_policy, served
 from models.training.tuning.preferences import Preference, ranked_preferences
 from models.training.tuning.reward import RewardModel
@@ -95,7 +95,8 @@ class Session:
             untuned: dict[str, Tensor] = load_policy(self.base.path)[0].state_dict()
             return untuned
         self.run.log(f"the best: step {kept.best_step}, {kept.best_rise:+.2f} deviations")
-        state: dict[str, Tensor] = torch.load(self.run.folder / BEST_FILE, weights_only=True)
+        path = best_file(self.run.folder, kept.best_step)
+        state: dict[str, Tensor] = torch.load(path, weights_only=True)
         return state
 
     def _baseline(self) -> tuple[Kept, ShapedReward]:

@@ -22,6 +22,7 @@ from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, RLOOConfig, RLOO
 
 from models.training.generator.perplexity import learned_nll
 from models.training.generator.windows import Batch
+from models.training.tuning.adapters import lora_of, merged_state
 from models.training.tuning.config import GRADIENT_NORM, GRPO, TuneConfig
 from models.training.tuning.contexts import Context
 from models.training.tuning.preferences import Preference
@@ -211,6 +212,7 @@ def _built(
             train_dataset=dataset,
             processing_class=tokenizer,
             callbacks=[callback],
+            peft_config=lora_of(config.lora),
             **options,
         )
     trainer.remove_callback(PrinterCallback)
@@ -230,6 +232,6 @@ def _cycled(size: int, config: TuneConfig) -> list[int]:
 
 
 def policy_state(trainer: Any) -> dict[str, Tensor]:
-    """The tuned network's weights, on the CPU."""
+    """The tuned network's weights, adapters merged, on the CPU."""
     network = trainer.accelerator.unwrap_model(trainer.model)
-    return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    return {name: tensor.detach().cpu() for name, tensor in merged_state(network).items()}

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.generator import Generator
 from models.training.examples import Example, write_examples
+from tests.models.training.killed import kill_at
 from tests.models.training.tuning.conftest import LINES
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -133,3 +135,39 @@ def test_sigterm_saves_and_the_same_command_resumes(
     assert done.returncode == 0, done.stderr
     assert "resumed at step" in done.stdout
     assert (tmp_path / "tuned" / "manifest.json").exists()
+
+
+@pytest.fixture(scope="module")
+def straight(
+    tiny: Path, own: Path, judge: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """The manifest of a run that nothing ended."""
+    folder = tmp_path_factory.mktemp("straight")
+    done = call(*tuning(tiny, own, judge, folder, 6))
+    assert done.returncode == 0, done.stderr
+    manifest: dict[str, Any] = json.loads((folder / "tuned" / "manifest.json").read_text())
+    return manifest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "calls", "resumed"),
+    [
+        ("models.training.tuning.leash:Leash.check", 2, 3),  # before the 4th state
+        ("models.training.tuning.leash:Leash.on_save", 3, 2),  # the 3rd lacks its mark
+    ],
+)
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(
+    tiny: Path, own: Path, judge: Path, straight: dict[str, Any], tmp_path: Path,
+    moment: str, calls: int, resumed: int,
+) -> None:  # fmt: skip
+    words = [*tuning(tiny, own, judge, tmp_path, 6), "--save-seconds", 0]
+    kill_at(moment, calls, "tune_generator", words)
+    assert not (tmp_path / "tuned").exists()
+    done = call(*words)
+    assert done.returncode == 0, done.stderr
+    assert f"resumed at step {resumed}" in done.stdout
+    manifest = json.loads((tmp_path / "tuned" / "manifest.json").read_text())
+    assert manifest["files"] == straight["files"], "not the same weights to the last bit"
+    found, wanted = (m["metrics"]["evaluation"]["verdict"] for m in (manifest, straight))
+    assert found == wanted

@@ -6,6 +6,7 @@ import itertools
 import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,15 @@ from models.training.tuning import leash
 from models.training.tuning.config import TuneConfig
 from models.training.tuning.contexts import TRAIN, Talk, draw_contexts
 from models.training.tuning.evaluate import divergence_of
-from models.training.tuning.leash import KEEPER_FILE, Kept, Leash, Look, newest_checkpoint
+from models.training.tuning.leash import (
+    KEEPER_FILE,
+    Kept,
+    Leash,
+    Look,
+    best_file,
+    newest_checkpoint,
+    read_kept,
+)
 from models.training.tuning.policy import (
     SERVING,
     answers,
@@ -149,12 +158,13 @@ def test_time_ends_a_run_too(session: SessionMaker, tmp_path: Path) -> None:
     assert checkpoint.name == "checkpoint-1"
 
 
-def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    assert newest_checkpoint(tmp_path) is None
+def test_a_torn_checkpoint_is_cleared_away(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path / "none") is None
     for step in (9, 10):
         (tmp_path / f"checkpoint-{step}").mkdir()
     (tmp_path / "checkpoint-9" / KEEPER_FILE).write_text("{}")
     assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
+    assert not (tmp_path / "checkpoint-10").exists()
 
 
 class Looked:
@@ -197,7 +207,21 @@ def test_the_best_within_the_bounds_is_kept(tmp_path: Path) -> None:
     for step in range(1, 5):
         looked.check(step)
     assert (looked.kept.best_step, looked.kept.best_rise) == (1, 0.5)
-    assert torch.load(tmp_path / "best.pt", weights_only=True)["weight"].unique().item() == 1.0
+    assert torch.load(tmp_path / "best-1.pt", weights_only=True)["weight"].unique().item() == 1.0
+
+
+def test_the_best_that_a_saved_state_names_outlives_a_kill(tmp_path: Path) -> None:
+    looked = Looked(tmp_path, [Look(2.0, 10.0, 0.5, 8.0), Look(3.0, 10.0, 0.5, 8.0)])
+    (tmp_path / "checkpoint-1").mkdir()
+    args = SimpleNamespace(output_dir=str(tmp_path))
+    looked.check(1)
+    looked.leash.on_save(args, SimpleNamespace(global_step=1), None)
+    looked.check(2)  # better; a kill now leaves checkpoint-1 as the newest
+    assert read_kept(tmp_path / "checkpoint-1").best_step == 1
+    assert best_file(tmp_path, 1).exists()
+    (tmp_path / "checkpoint-2").mkdir()
+    looked.leash.on_save(args, SimpleNamespace(global_step=2), None)
+    assert [path.name for path in tmp_path.glob("best-*.pt")] == ["best-2.pt"]
 
 
 def test_the_leash_tightens_and_then_ends_the_run(tmp_path: Path) -> None:
