@@ -207,11 +207,11 @@ class Companion:
         try:
             return self._pipeline.reply(request)
         except (IdempotencyMismatch, InFlight):
-            less = replace(request, keys=())
+            less = request.otherwise(keys=())
         except NotFound:
             if request.conversation_id is None:
                 raise
-            less = replace(request, conversation_id=None)
+            less = request.otherwise(conversation_id=None)
         return self._care_kept(less)
 
     def _screened_now(self, user_id: str, parent: Impression) -> tuple[tuple[Candidate, ...], bool]:

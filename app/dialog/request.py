@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from app.dialog import safety, unremembered
 
@@ -38,3 +39,12 @@ class ChatRequest:
     def reading(self) -> safety.Reading:
         """What its words speak of; the edge, the admission and the pipeline all ask."""
         return self.read(self.message)
+
+    def otherwise(self, **changes: Any) -> ChatRequest:
+        """The same message with other circumstances; its words are not read again.
+
+        A sentence reader that is late the second time would read them differently, and a crisis
+        would be one no longer.
+        """
+        reading = self.reading
+        return replace(self, read=lambda _: reading, **changes)

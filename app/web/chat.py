@@ -111,7 +111,8 @@ class _Chat:
             reply = self._services.companion.reply(asked)
         self._log.info("replied", reply_id=reply.reply_id, source=reply.source.value)
         theirs = asked.conversation_id in (None, reply.conversation_id)
-        if not theirs and not ids.is_unsaved(asked.conversation_id or ""):
+        known = asked.user_id != SOMEBODY  # whose it is, nobody can tell of whom nobody can name
+        if known and not theirs and not ids.is_unsaved(asked.conversation_id or ""):
             # A crisis is answered all the same, in a conversation of their own.
             self._edge.events.note("not-theirs", asked.user_id)
         return reply

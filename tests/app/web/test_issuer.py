@@ -108,9 +108,9 @@ def test_a_crisis_is_answered_while_nobody_can_tell_whose_it_is(
 
     monkeypatch.setattr(store.subjects, "person", away)
 
-    def say(text: str, token: str) -> Any:
+    def say(text: str, token: str, **more: str) -> Any:
         headers = {"Authorization": f"Bearer {token}", "Accept": kind}
-        return outside.client.post("/v1/chat", json={"message": text}, headers=headers)
+        return outside.client.post("/v1/chat", json={"message": text, **more}, headers=headers)
 
     helped = say("i want to kill myself", provider.token())
     assert helped.status_code == 200
@@ -120,6 +120,13 @@ def test_a_crisis_is_answered_while_nobody_can_tell_whose_it_is(
     assert_problem(say("i want to kill myself", provider.token(aud="elsewhere")), 401)
     assert_problem(call(outside, provider.token()), 503, "store-unavailable")
     assert len(script.asked) == 1
+    # Nobody can tell either that the conversation they go on with is not theirs.
+    elsewhere = script.reply(script.asked[0])
+    monkeypatch.setattr(script, "reply", lambda asked: elsewhere)
+    again = say("i want to kill myself", provider.token(), conversation_id="c01" + "0" * 26)
+    assert "Hello." in again.get_data(as_text=True)
+    noted = outside.services.metrics.registry.get_sample_value
+    assert noted("kindred_security_total", {"kind": "not-theirs"}) is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from app.dialog.care import texts
 from app.dialog.care.texts import Kind
 from app.dialog.companion import Companion
 from app.dialog.pipeline import ChatRequest
+from app.dialog.safety.messages import Danger, Reading
 from app.domain import NoticeKind, Reply, Source
 from app.errors import IdempotencyMismatch, InFlight, KindredError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
@@ -144,6 +145,21 @@ def test_an_attempt_that_never_ended_withholds_no_help(
     reply = say("i want to kill myself", keys=("m:2",), fingerprint="f")
     assert reply.text == texts.first(Kind.SELF, "")
     assert not reply.degraded
+
+
+@pytest.mark.parametrize("place", [None, "nobody's"])
+def test_what_was_read_as_a_crisis_is_one_whatever_it_cannot_be_kept_with(
+    say: Say, place: str | None
+) -> None:
+    """A sentence reader that is late the second time has nothing to say any more."""
+    said = iter([Reading(Danger.SELF, abusive=False, learned=frozenset({"crisis"}))])
+
+    def late(message: str) -> Reading:
+        return next(said, Reading(None, abusive=False))
+
+    say("hello", keys=("m:1",), fingerprint="one")
+    reply = say("tonight i let go", place, keys=("m:1",), fingerprint="two", read=late)
+    assert reply.text == texts.first(Kind.SELF, "")
 
 
 def test_somebody_whom_nobody_can_name_now_is_helped(companion: Companion) -> None:
