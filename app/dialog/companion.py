@@ -177,11 +177,12 @@ class Companion:
     def _care(self, request: ChatRequest) -> Reply:
         """A crisis is answered whatever is lost: a conversation that is gone, the store itself."""
         try:
-            if request.user_id:
+            if request.user_id and request.kept:
                 return self._care_kept(request)
         except (NotFound, StoreUnavailable):
             pass
-        self._metrics.failures.labels("crisis_unsaved").inc()
+        where = "crisis_unsaved" if request.kept else "crisis_over_quota"
+        self._metrics.failures.labels(where).inc()
         now = time.time()
         reading = request.reading
         answer = protocol.care(reading.danger, (), request.region, minor=reading.minor)

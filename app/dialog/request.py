@@ -20,8 +20,10 @@ class ChatRequest:
     to spell them alike costs more than the message, and is done behind every quota.
     `region` is the country that the client names ("" for none; `care.regions`): where help is.
     `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
-    is the hash of its body. `attended` is entered while the models are waited for, and ends that
-    wait where the person has left; what they sent is saved by then. `read` is the input screen.
+    is the hash of its body. `kept`: false for a crisis that is answered and not written down, as
+    its writer sends more than can be. `attended` is entered while the models are waited for, and
+    ends that wait where the person has left; what they sent is saved by then. `read` is the input
+    screen.
     """
 
     user_id: str
@@ -31,6 +33,7 @@ class ChatRequest:
     keys: tuple[str, ...] = ()
     fingerprint: str = ""
     region: str = ""
+    kept: bool = True
     sent: Callable[[], Sequence[unremembered.SentLine]] = field(default=tuple, compare=False)
     attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
     read: Callable[[str], safety.Reading] = field(default=safety.Reading.of, compare=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from app.dialog.care.regions import region_of
 from app.dialog.pipeline import ChatRequest
+from app.dialog.safety import Reading
 from app.dialog.unremembered import SentLine
 from app.domain import Reply
 from app.errors import (
@@ -31,7 +30,8 @@ from app.telemetry import get_logger
 from app.web import sse
 from app.web.auth import SOMEBODY, Auth, address
 from app.web.idempotency import REPLAYED, fingerprint
-from app.web.operation import Answer, Call, Operation, Result
+from app.web.limits import Exceeded
+from app.web.operation import Answer, Call, Headers, Operation, Result
 from app.web.routes import Edge, Routes
 from app.web.schemas.chat import SENT_CHARS_MAX, ChatIn, ReplyOut
 from app.web.text import normalised
@@ -85,11 +85,7 @@ class _Chat:
             self._edge.quotas.message(call.person.user_id, address(request))
             raise
         started = time.time()
-        headers: Mapping[str, str] = {}
-        if not asked.reading.crisis:
-            if asked.user_id == SOMEBODY:
-                raise StoreUnavailable(retry_after=1.0)
-            headers = self._edge.quotas.message(asked.user_id, address(request))
+        asked, headers = self._admitted(asked)
         if sse.wanted(request):
             return sse.stream(
                 lambda: ReplyOut.of(self._streamed(asked)), self._services.metrics, headers
@@ -105,9 +101,35 @@ class _Chat:
         reply = self._services.companion.alternative(call.person.user_id, reply_id)
         return Result(ReplyOut.of(reply))
 
+    def _admitted(self, asked: ChatRequest) -> tuple[ChatRequest, Headers]:
+        """The message, read and counted, with the headers to send.
+
+        A crisis beyond the person's quota is answered, and not kept: to write it down costs others
+        more than to say where help is.
+
+        Raises:
+            Exceeded: it is no crisis, and beyond a quota.
+            StoreUnavailable: it is none, and nobody can tell now who asks.
+        """
+        quotas, person = self._edge.quotas, asked.user_id
+        with quotas.reading(person) as room:
+            asked = asked if room else replace(asked, read=Reading.of)
+            crisis = asked.reading.crisis
+        if crisis:
+            try:
+                quotas.messages.take(person)
+            except Exceeded:
+                asked = asked.otherwise(kept=False)
+            return asked, {}
+        if person == SOMEBODY:
+            raise StoreUnavailable(retry_after=1.0)
+        return asked, quotas.message(person, address(request))
+
     def _reply(self, asked: ChatRequest) -> Reply:
-        places = self._edge.quotas.under_way
-        with nullcontext() if asked.reading.crisis else places.one(asked.user_id):
+        with self._edge.quotas.under_way.one(asked.user_id) as place:
+            if not place and not asked.reading.crisis:
+                raise QuotaExceeded("You have too many messages under way.", retry_after=1.0)
+            asked = asked if place else asked.otherwise(kept=False)
             reply = self._services.companion.reply(asked)
         self._log.info("replied", reply_id=reply.reply_id, source=reply.source.value)
         theirs = asked.conversation_id in (None, reply.conversation_id)

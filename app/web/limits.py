@@ -36,6 +36,7 @@ from app.web.operation import Headers
 _WINDOW = 60
 REDIS_SECONDS = 0.05  # a request waits no longer for being counted
 _BACK_TO_REDIS = 5.0  # seconds in memory after a failure
+_READ_AT_ONCE = 4  # messages of one person, by readers that are everybody's; by rules, the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,10 @@ class Quota:
         if counted.remaining <= under_way:
             raise Exceeded(self.headers(counted), retry_after=counted.reset_seconds)
 
+    def left(self, who: str) -> bool:
+        """Whether a hit is left in this window; counts none."""
+        return self._count(self._item, who, 0).remaining > 0
+
     def headers(self, counted: Counted) -> Headers:
         """RateLimit-Policy and RateLimit."""
         return {
@@ -103,13 +108,14 @@ class UnderWay:
         self._count: Counts[str] = Counts()
 
     @contextmanager
-    def one(self, person: str) -> Iterator[None]:
-        """While it is answered (QuotaExceeded: this person's others shall be first)."""
+    def one(self, person: str) -> Iterator[bool]:
+        """While it is under way; False: this person's others shall be first, it has no place."""
         if self._count[person] >= self._most:
-            raise QuotaExceeded("You have too many messages under way.", retry_after=1.0)
+            yield False
+            return
         self._count[person] += 1
         try:
-            yield
+            yield True
         finally:
             self._count[person] -= 1
             if not self._count[person]:
@@ -201,11 +207,22 @@ class Quotas:
     guests: Quota  # new ones, of an address
     messages: Quota  # of a person
     under_way: UnderWay  # messages of a person, at once
+    read: UnderWay  # messages of a person that the learned readers read, at once
     addresses: Quota  # messages of an address, whoever writes from there
     requests: Quota  # all others of a person
     visits: Quota  # all others of an address, whoever asks from there
     wrong_keys: Quota  # of an address
     exports: Quota  # of all that is known of a person, by them
+
+    @contextmanager
+    def reading(self, person: str) -> Iterator[bool]:
+        """While a message is read, before anybody knows whether it may be refused.
+
+        False: the person sends more than anybody writes, and shall not have the learned readers to
+        themselves: what is late there is read without them, whoever wrote it.
+        """
+        with self.read.one(person) as place:
+            yield place and self.messages.left(person)
 
     def message(self, person: str, address: str) -> Headers:
         """Count a message, or what should have been one; see `Quota.take`."""
@@ -221,6 +238,7 @@ def quotas(settings: Settings, store: Store, metrics: Metrics, secret: str) -> Q
         guests=Quota("guests", settings.guest_limit_per_minute, shared),
         messages=Quota("messages", settings.message_limit_per_minute, memory),
         under_way=UnderWay(settings.person_in_flight_max),
+        read=UnderWay(_READ_AT_ONCE),
         addresses=Quota("address", settings.address_limit_per_minute, memory),
         requests=Quota("requests", settings.request_limit_per_minute, memory),
         visits=Quota("visits", settings.address_limit_per_minute, memory),

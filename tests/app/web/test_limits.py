@@ -6,18 +6,22 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
+from flask import Flask
 from limits import RateLimitItemPerMinute
 
+from app.dialog.safety import Reading
 from app.errors import Overloaded
 from app.store.link.brief import brief_pool
 from app.store.store import Store
 from app.telemetry import Metrics
 from app.web.limits import REDIS_SECONDS, Exceeded, Memory, Quota, Shared
-from tests.app.web.helpers import JWT_SECRET, Person, Script, assert_problem
+from app.web.register import register
+from tests.app.web.helpers import JWT_SECRET, Edge, Person, Script, assert_problem
 
 AWAY = "redis://127.0.0.1:1"
 
@@ -167,6 +171,67 @@ def test_one_person_has_not_all_places_but_never_waits_with_a_crisis(make: Any, 
     assert "quota-exceeded" in refused[1]
     assert refused[0] == (200 if kind == "text/event-stream" else 429)
     assert all("Hello." in text for _, text in answered)
+
+
+def test_a_crisis_beyond_the_quota_is_answered_and_not_written_down(
+    make: Any, script: Script
+) -> None:
+    edge = make(script, message_limit_per_minute=2)
+    person, other = Person(edge), Person(edge)
+    for _ in range(4):
+        assert person("POST", "/v1/chat", {"message": "i want to die"}).status_code == 200
+    other("POST", "/v1/chat", {"message": "i want to die"})
+    assert [asked.kept for asked in script.asked] == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_a_crisis_beyond_the_places_is_answered_and_not_written_down(make: Any, kind: str) -> None:
+    class Nested(Script):
+        """While it answers one message, another comes."""
+
+        def reply(self, request: Any) -> Any:
+            reply = super().reply(request)
+            if len(self.asked) < 4:
+                assert "Hello." in say()
+            return reply
+
+    script = Nested()
+    edge = make(script, person_in_flight_max=2)
+    token = edge.client.post("/v1/auth/guest").json["token"]
+
+    def say() -> str:
+        headers = {"Authorization": f"Bearer {token}", "Accept": kind}
+        sent = {"message": "i want to die"}
+        return str(edge.client.post("/v1/chat", json=sent, headers=headers).get_data(as_text=True))
+
+    say()
+    say()
+    assert [asked.kept for asked in script.asked] == [True, True, False, False, True]
+
+
+def test_the_learned_readers_are_nobodys_alone(make: Any, script: Script) -> None:
+    """They read a few messages of one person at once, and none that will be refused."""
+    made = make(script, message_limit_per_minute=6)
+    read: list[str] = []
+
+    def slow(message: str) -> Reading:
+        read.append(message)
+        if message.isdecimal():  # while it is read, another comes
+            mine("POST", "/v1/chat", {"message": str(int(message) + 1)})
+        return Reading.of(message)
+
+    app = Flask("kindred-under-test", static_folder=None)
+    register(app, replace(made.services, read=slow))
+    edge = Edge(app, made.services)
+    mine, other = Person(edge), Person(edge)
+    assert mine("POST", "/v1/chat", {"message": "1"}).status_code == 200
+    assert read == ["1", "2", "3", "4"]
+    assert sorted(asked.message for asked in script.asked) == ["1", "2", "3", "4", "5"]
+    for text in ("sixth", "seventh"):
+        mine("POST", "/v1/chat", {"message": text})
+    assert mine("POST", "/v1/chat", {"message": "i want to die"}).status_code == 200
+    other("POST", "/v1/chat", {"message": "hello"})
+    assert read[4:] == ["sixth", "hello"]
 
 
 def test_guests_can_be_switched_off(make: Any, script: Script) -> None:

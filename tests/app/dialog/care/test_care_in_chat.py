@@ -170,6 +170,20 @@ def test_somebody_whom_nobody_can_name_now_is_helped(companion: Companion) -> No
         assert ids.is_unsaved(reply.conversation_id)
 
 
+def test_a_crisis_that_is_not_to_be_kept_is_answered_alike_and_counted(
+    say: Say, store: Store, companion: Companion
+) -> None:
+    began = say("hello")
+    reply = say("i want to kill myself", began.conversation_id, region="IE", kept=False)
+    assert reply.text == texts.first(Kind.SELF, "IE")
+    assert ids.is_unsaved(reply.reply_id)
+    assert reply.conversation_id == began.conversation_id
+    assert counted(store)["referral:self"] == 1
+    failures = companion._metrics.registry.get_sample_value
+    assert failures("kindred_failures_total", {"where": "crisis_over_quota"}) == 1
+    assert not failures("kindred_failures_total", {"where": "crisis_unsaved"})
+
+
 def killed(*args: object, **more: object) -> None:
     raise SystemExit
 
