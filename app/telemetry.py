@@ -87,6 +87,9 @@ class Metrics:
             registry=r,
             multiprocess_mode="livemax",
         )
+        self.erasures_unfinished = _gauge(
+            "kindred_erasures_unfinished", "People erased, but for their data in Redis", [], r
+        )
         self.spool_outcomes = Counter(
             "kindred_spool", "What became of promises", ["outcome"], registry=r
         )

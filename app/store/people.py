@@ -14,6 +14,7 @@ from app.store.core import Core
 from app.store.erasure import erase_data
 from app.store.keys import ERASED, PREFIX, PersonKeys
 from app.store.ledger import LEDGER_SECONDS
+from app.telemetry import get_logger
 
 _SCANNED = 1_000  # keys of one round trip
 
@@ -109,22 +110,35 @@ class People:
             raise NotFound
         self._core.refused.add(user_id, float("inf"))
         self._unfinished[user_id] = self._core.ring.erase(user_id)
+        self._tell_unfinished()
         self._erase_data(user_id)
 
     def finish_erasures(self) -> None:
         """Go on with those that Redis went away from; whoever asked for them has no token any more.
 
+        One that fails in a way that nobody foresaw is counted, and keeps none of the others back.
+
         Raises:
             StoreUnavailable: it is still away.
         """
         for user_id in list(self._unfinished):
-            self._erase_data(user_id)
+            try:
+                self._erase_data(user_id)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - nobody else would go on with the others
+                self._core.metrics.failures.labels("erasure").inc()
+                get_logger("store").error("erasure", error=type(error).__name__)
+
+    def _tell_unfinished(self) -> None:
+        self._core.metrics.erasures_unfinished.set(len(self._unfinished))
 
     def _erase_data(self, user_id: str) -> None:
         name = self._unfinished[user_id]
         erase_data(self._core, user_id)
         self._note({name: self._core.clock()})
         self._unfinished.pop(user_id, None)
+        self._tell_unfinished()
 
     def replay_erasures(self) -> int:
         """Erase again whom an older copy of the data brought back; how many that were.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from redis.exceptions import RedisError
 
@@ -74,8 +73,7 @@ class Drainer:
         away = self._client.state != "closed"
         if away and not self._answers():
             return
-        with suppress(StoreUnavailable):
-            self._besides()
+        self._do_besides()
         while not self._ended.is_set() and (head := self._spool.first()) is not None:
             if not self._step(*head):
                 return
@@ -90,6 +88,16 @@ class Drainer:
             except Exception as error:  # noqa: BLE001 - nobody else would go on with it
                 self._metrics.failures.labels("spool").inc()
                 get_logger("store").error("drainer", error=type(error).__name__)
+
+    def _do_besides(self) -> None:
+        """What else was left undone; however it fails, what was promised is told all the same."""
+        try:
+            self._besides()
+        except StoreUnavailable:
+            pass
+        except Exception as error:  # noqa: BLE001 - it is counted, and tried again the next round
+            self._metrics.failures.labels("spool.besides").inc()
+            get_logger("store").error("drainer_besides", error=type(error).__name__)
 
     def _answers(self) -> bool:
         """Ask in the place of people, who would wait: this may be the breaker's trial."""

@@ -200,6 +200,53 @@ def test_an_erasure_that_redis_went_away_from_is_completed_when_it_is_back(
     assert people.replay_erasures() == 0
 
 
+def test_an_erasure_that_fails_unforeseen_holds_up_nothing(
+    keeper: Keeper, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people, reply = keeper.store.people, keeper.chat.say("one")
+    ill, well = people.create().user_id, people.create().user_id
+    erase, away, mended = erasure.erase_data, {ill, well}, []
+
+    def failing(core: Any, user_id: str) -> None:
+        if user_id in away:
+            away.remove(user_id)
+            raise StoreUnavailable("away")
+        if user_id == ill and not mended:
+            raise RuntimeError("a bug")
+        erase(core, user_id)
+
+    def count(name: str, **labels: str) -> float:
+        return metrics.registry.get_sample_value(name, labels) or 0.0
+
+    monkeypatch.setattr("app.store.people.erase_data", failing)
+    for user_id in (ill, well):
+        with pytest.raises(StoreUnavailable):
+            people.erase(user_id)
+    keeper.promise(reply.reply_id, LOVE)
+    until(lambda: not people.lives(well) and not keeper.waiting)
+    assert people.lives(ill)
+    assert count("kindred_failures_total", where="erasure") >= 1
+    until(lambda: count("kindred_erasures_unfinished") == 1)
+    mended.append(True)
+    until(lambda: count("kindred_erasures_unfinished") == 0)
+    assert not people.lives(ill)
+
+
+def test_whatever_is_done_besides_promises_are_told(
+    keeper: Keeper, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(keeper.store._drainer, "_besides", failing)
+    reply = keeper.chat.say("one")
+    keeper.promise(reply.reply_id, LOVE)
+    until(lambda: not keeper.waiting)
+    assert keeper.events() == [("made", "love")]
+    where = {"where": "spool.besides"}
+    assert metrics.registry.get_sample_value("kindred_failures_total", where)
+
+
 def test_what_the_store_cannot_take_now_waits(keeper: Keeper) -> None:
     first, second = keeper.chat.say("one"), keeper.chat.say("two")
     keeper.poison[first.reply_id] = StoreUnavailable("away")
