@@ -111,6 +111,21 @@ def test_alerts_ask_for_values_that_the_code_gives() -> None:
     assert not wrong
 
 
+def test_a_failure_is_in_an_alert_or_the_runbook_says_why_not() -> None:
+    counted = set(re.findall(r'failures\.labels\(f?"([^"]+)"\)', code()))
+    assert counted >= {"taste", "web", "spool", "model_{model}"}
+    alerted = "|".join(
+        value
+        for _, name, matchers in selectors()
+        for label, _, value in matchers
+        if (name, label) == ("kindred_failures_total", "where")
+    )
+    text = RUNBOOK.read_text(encoding="utf-8").partition("\n## What has no alert\n")[2]
+    explained = set(re.findall(r"^- `([a-z._]+)`: ", text.partition("\n## ")[0], re.MULTILINE))
+    seen = {where for where in counted if re.fullmatch(alerted, where)}
+    assert counted - seen == explained  # and none that has an alert, or that nobody counts
+
+
 def test_each_alert_says_how_urgent_it_is_and_where_to_read() -> None:
     for rule in rules():
         assert rule["labels"]["severity"] in {"page", "ticket"}
