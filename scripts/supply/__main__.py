@@ -11,7 +11,8 @@ from scripts.supply.pins import ROOT
 
 
 def main(words: list[str]) -> int:
-    """The exit status: 1 where locks differ or cannot be made, or a weakness is known."""
+    """The exit status: 1 where locks differ or cannot be made, or a weakness is known; 3 where
+    nobody could be asked for weaknesses."""
     parser = argparse.ArgumentParser(prog="scripts/supply", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     lock = commands.add_parser("lock", prog="scripts/lock", help="make the locks anew")

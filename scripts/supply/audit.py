@@ -1,8 +1,9 @@
 """Every pinned version, torch too, looked up for known weaknesses by pip-audit.
 
 pip-audit ends well, and says "no known vulnerabilities", where its service answers for no package
-at all. Here that is a third outcome beside clean and found: not audited. It does not fail the
-checks, since a machine without that service could never pass them; it is said aloud each time.
+at all. Here that is a third outcome beside clean and found: not audited, with a status of its own.
+It does not fail ./scripts/check, since a machine without that service could never pass; that counts
+it, in its last line, as a step that was not run, with CI=true and without.
 
 What is known and accepted stands in locks/allowed.toml, with the reason and a last day::
 
@@ -30,6 +31,8 @@ from typing import Any
 from scripts.supply.pins import LOCKS, Pin, normal, together
 
 ALLOWED = f"{LOCKS}/allowed.toml"
+CLEAN, FOUND, NOT_AUDITED = 0, 1, 3
+"""Exit statuses; 2 is argparse's."""
 _SECONDS = 600.0
 _FIELDS = {"id": str, "package": str, "reason": str, "added": date, "until": date}
 
@@ -135,8 +138,10 @@ def report(outcome: Audit) -> int:
     """Print the outcome; the exit status."""
     if not outcome.reachable:
         reason = f" ({outcome.why})" if outcome.why else ""
-        print(f"pip-audit: not audited: service not reachable{reason}")
-        return 0
+        packages = f"{len(outcome.not_audited)} packages" if outcome.not_audited else "any package"
+        print(f"pip-audit: NOT AUDITED: service not reachable{reason}")
+        print(f"pip-audit: nothing is known of {packages}: this is no pass. Run it where it can be")
+        return NOT_AUDITED
     for found in outcome.findings:
         fixed = f"; fixed in {', '.join(found.fixed_in)}" if found.fixed_in else ""
         accepted = f"; accepted: {found.allowed.reason}" if found.allowed else ""
@@ -144,9 +149,9 @@ def report(outcome: Audit) -> int:
     for entry in outcome.expired:
         print(f"{ALLOWED}: {entry.id} of {entry.package} was accepted until {entry.until}")
     if outcome.not_audited:
-        print(f"pip-audit: not audited: {', '.join(outcome.not_audited)}")
+        print(f"pip-audit: NOT AUDITED: {', '.join(outcome.not_audited)}")
     print(f"pip-audit: {outcome.audited} packages, {len(outcome.findings)} known weaknesses")
-    return 1 if outcome.failed else 0
+    return FOUND if outcome.failed else CLEAN
 
 
 def _answered(document: Mapping[str, Any] | None) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,15 @@ from typing import Any
 import pytest
 
 from scripts.supply import audit
-from scripts.supply.audit import ALLOWED, AuditError, look_up, read_allowed, report, weigh
+from scripts.supply.audit import (
+    ALLOWED,
+    NOT_AUDITED,
+    AuditError,
+    look_up,
+    read_allowed,
+    report,
+    weigh,
+)
 from scripts.supply.pins import ROOT, together
 
 TODAY = date(2026, 11, 21)
@@ -77,15 +88,57 @@ def test_an_entry_is_of_one_package(capsys: pytest.CaptureFixture[str]) -> None:
 def test_where_nobody_answers_it_says_not_audited_and_never_clean(
     said: dict[str, Any] | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report(weigh(said, (), today=TODAY)) == 0
+    assert report(weigh(said, (), today=TODAY)) == NOT_AUDITED
     told = capsys.readouterr().out
-    assert "not audited: service not reachable" in told
+    assert "NOT AUDITED: service not reachable" in told
+    assert "this is no pass" in told
     assert "known weaknesses" not in told
+
+
+@pytest.mark.parametrize("environment", [{}, {"CI": "true"}])
+@pytest.mark.parametrize(
+    ("audited", "status", "last"),
+    [
+        (0, 0, "every step was run"),
+        (1, 1, ""),
+        (2, 2, ""),
+        (NOT_AUDITED, 0, "1 step was NOT RUN: known weaknesses (pip-audit)"),
+    ],
+)
+def test_the_checks_count_an_audit_that_was_not_made(
+    tmp_path: Path, audited: int, status: int, last: str, environment: dict[str, str]
+) -> None:
+    """The script itself, over tools that all pass, and an audit of that status."""
+    for name in ("check", "lib/setup.sh"):
+        (tmp_path / "scripts" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts" / name)
+    tools = tmp_path / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("python", "ruff", "mypy", "bandit"):
+        ends = f'case "$*" in *"supply audit"*) exit {audited} ;; esac' if name == "python" else ":"
+        (tools / name).write_text(f"#!/bin/sh\n{ends}\n")
+        (tools / name).chmod(0o755)
+    for name in ("requirements.txt", "locks/any.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    stamp = subprocess.run(["cksum"], input=b"", capture_output=True, check=True).stdout
+    (tmp_path / ".venv" / ".installed-requirements-dev").write_bytes(stamp)
+    done = subprocess.run(
+        [tmp_path / "scripts" / "check"],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    told = done.stdout.splitlines()
+    assert last in told[-1] if last else told == []
 
 
 def test_what_one_answer_left_out_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert report(weigh(document(CLEAN, UNKNOWN), (), today=TODAY)) == 0
-    assert "not audited: torch" in capsys.readouterr().out
+    assert "NOT AUDITED: torch" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("change", ["reason =", "until =", "package ="])
