@@ -101,7 +101,8 @@ class Engine(Questions):
         self._probes = Probes(
             models.encoder, self._rerankers, self._generators, self._lanes, settings
         )
-        self._canaries = Canaries(self._probes.canaries(), self._last_batch.get)
+        screened = {lane.name: lane.canary for lane in self._screens()}
+        self._canaries = Canaries(self._probes.canaries() | screened, self._last_good)
         self._monitor = HubMonitor(metrics)
 
     @classmethod
@@ -176,7 +177,7 @@ class Engine(Questions):
         return self._control.admission(background=background)
 
     def health(self) -> Health:
-        """Ready if every model answers a canary; not while loading, draining or hung."""
+        """Ready if every model and screen answers a canary; not while loading, draining or hung."""
         detail: dict[str, object] = {
             "state": self._state,
             "in_flight": self._control.in_flight,
@@ -251,6 +252,11 @@ class Engine(Questions):
 
     def _screens(self) -> list[SentenceLane]:
         return [lane for lane in (self._sentences, self._replies) if lane is not None]
+
+    def _last_good(self, name: str) -> float | None:
+        """The time of the last good batch of a model or a screen, None before any."""
+        screens = {lane.name: lane.last_batch for lane in self._screens()}
+        return screens[name] if name in screens else self._last_batch.get(name)
 
     def _load(self, kind: str, version: str) -> RerankerModel | GeneratorModel:
         installed = self._fleet.kinds[kind].installed

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import KindredError, StartupError
-from app.serving.batcher import Backlog, Batcher
+from app.errors import KindredError, ModelFailure, StartupError
+from app.serving.batcher import Backlog, Batcher, BatchReport
 from app.serving.queue import Budget
 from app.serving.safety_reader import HEADS
 from app.serving.ticket import Outcome, Ticket
@@ -32,6 +32,7 @@ SECONDS = 0.05
 _STUCK = 0.5  # seconds that a batch runs: until it comes back, nobody waits for it
 _BUDGET = Budget(tokens=512, items=16)
 _CAPACITY = 256
+_CANARY = ("hello there, how was your day?",)
 
 
 class Reader(Protocol):
@@ -77,6 +78,8 @@ class SentenceLane:
         self.name = name
         self._reader, self._clock = reader, clock
         self._failed = metrics.failures.labels(name)
+        self.last_batch: float | None = None
+        """When a batch last came back well, by the clock; None before any."""
         self._lane: Batcher[EncodeItem, Any] = Batcher(
             name,
             reader.run,
@@ -85,6 +88,7 @@ class SentenceLane:
             metrics,
             clock,
             capacity=_CAPACITY,
+            observe=self._observe,
         )
 
     @property
@@ -126,6 +130,15 @@ class SentenceLane:
     def backlog(self) -> Backlog:
         """What waits and what runs at this moment."""
         return self._lane.backlog()
+
+    def canary(self, deadline: float) -> None:
+        """Something small through the reader; KindredError unless numbers come by the deadline."""
+        row = self._lane.submit(self._reader.prepare(_CANARY), deadline).wait()[0].get()
+        if not np.isfinite(row).all():
+            raise ModelFailure(f"The canary of the {self.name} gave no number")
+
+    def _observe(self, report: BatchReport) -> None:
+        self.last_batch = self._clock()
 
     def close(self) -> None:
         """End the lane, answering all who wait; may be called twice."""

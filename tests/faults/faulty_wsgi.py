@@ -118,16 +118,17 @@ def open_faulty(settings: Settings, metrics: Metrics) -> Engine:
     """The real engine over the models of the settings, each within reach of its fault."""
     folder = Path(os.environ["KINDRED_TEST_FAULTS"])
     loaded = load_models(settings, lambda line: None)
+
+    def within_reach(name: str, model: Any) -> Any:
+        return None if model is None else Faulty(model, folder / name)
+
     models = Models(
-        *(
-            None if model is None else Faulty(model, folder / name)  # type: ignore[arg-type]
-            for name, model in (
-                ("encoder", loaded.encoder),
-                ("reranker", loaded.reranker),
-                ("generator", loaded.generator),
-            )
-        ),
+        within_reach("encoder", loaded.encoder),
+        within_reach("reranker", loaded.reranker),
+        within_reach("generator", loaded.generator),
         loaded.retriever,
+        within_reach("input_screen", loaded.sentences),
+        within_reach("output_screen", loaded.replies),
     )
     engine = Engine(settings, metrics, models)
     engine.warm()

@@ -199,7 +199,8 @@ class Service(Standing):
     # Faults of the models
 
     def breaks(self, model: str, kind: str, **more: Any) -> None:
-        """Break "encoder", "reranker" or "generator" from its next batch on."""
+        """Break "encoder", "reranker", "generator", "input_screen" or "output_screen" from its next
+        batch on."""
         assert self.faulty, "start_service(faulty=True)"
         path = self._faults / model
         path.with_suffix(".tmp").write_text(json.dumps({"kind": kind, **more}))

@@ -115,8 +115,41 @@ def test_row_20_a_system_error_inside_native_code(
     assert eventually(breakable.ready)
 
 
+@pytest.mark.parametrize("screen", ["input_screen", "output_screen"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("nan", marks=pytest.mark.faults(16)),
+        pytest.param("out_of_memory", marks=pytest.mark.faults(18)),
+        pytest.param("system_error", marks=pytest.mark.faults(20)),
+    ],
+)
+def test_rows_16_18_20_a_reader_of_the_screens_breaks(
+    breakable: Service, broken: Callable[..., None], screen: str, kind: str
+) -> None:
+    """Rules decide, what was not read is not said, and the worker says that it is not well."""
+    worker = breakable.worker_pid
+    before = breakable.metric("kindred_failures_total", where=screen)
+    broken(screen, kind)
+    crisis, *answers = talk_together(
+        breakable, ["i want to kill myself", "hello there", "i went hiking", "i am so tired"]
+    )
+    assert (crisis.status, crisis.json["source"]) == (200, "safety")
+    assert all(is_whole(answer) for answer in answers), [a.text for a in answers]
+    if screen == "input_screen":  # of the other only the canary asks: this generator says nothing
+        assert breakable.metric("kindred_failures_total", where=screen) > before
+    assert eventually(lambda: f"Not well: {screen}." in _readiness(breakable), 30, "it seems well")
+    breakable.mends(screen)
+    assert eventually(breakable.ready, 30, "it stayed ill")
+    assert breakable.worker_pid == worker
+
+
+def _readiness(service: Service) -> str:
+    return service.call("GET", "/readyz").text
+
+
 @pytest.mark.faults(19)
-@pytest.mark.parametrize("model", ["encoder", "reranker", "generator"])
+@pytest.mark.parametrize("model", ["encoder", "reranker", "generator", "input_screen"])
 def test_row_19_the_native_thread_hangs(start_service: StartService, model: str) -> None:
     service = start_service(
         faulty=True,
@@ -132,7 +165,7 @@ def test_row_19_the_native_thread_hangs(start_service: StartService, model: str)
     answer = service.chat(token, "hello there")
     assert answer.status == 200
     assert answer.json["text"]
-    assert answer.json["degraded"]
+    assert answer.json["degraded"] or model == "input_screen"  # the rules answer for it
     assert eventually(lambda: _unready(service), 60, "it stayed ready")
     service.mends(model)  # for the next process; this one is lost
     assert eventually(lambda: not alive(old), 60, "the worker that hangs was not replaced")

@@ -138,13 +138,31 @@ def test_a_failing_reranker_gives_no_scores_and_no_readiness(
     assert [name for name, model in models.items() if not model["ok"]] == ["reranker"]
 
 
+@pytest.mark.parametrize("screen", ["sentences", "replies"])
+def test_a_screen_that_fails_is_no_readiness_either(
+    open_engine: Open, monkeypatch: pytest.MonkeyPatch, screen: str
+) -> None:
+    engine = open_engine()
+    lane = getattr(engine, screen)
+
+    def fail(items: Sequence[Any]) -> list[Any]:
+        raise SystemError("native")
+
+    monkeypatch.setattr(lane._lane._execution, "_run", fail)
+    health = engine.health()
+    assert not health.ready
+    models = health.detail["models"]
+    assert [name for name, model in models.items() if not model["ok"]] == [lane.name]
+
+
 def test_health_says_what_it_saw(open_engine: Open) -> None:
     engine = open_engine()
     gevent.sleep(0.05)
     health = engine.health()
     assert health.ready
     assert health.detail["state"] == "serving"
-    assert set(health.detail["models"]) == {"encoder", "reranker", "generator"}
+    screens = {"input_screen", "output_screen"}
+    assert set(health.detail["models"]) == {"encoder", "reranker", "generator"} | screens
     assert all(model["ms"] >= 0 for model in health.detail["models"].values())
     assert health.detail["hub_gap_p99_ms"] >= 0
     engine.drain()
@@ -184,7 +202,7 @@ def test_without_candidates_there_is_no_generator(open_engine: Open) -> None:
     assert "generator" not in engine.versions
     assert engine.plan().n == 0
     assert engine.generate(TURNS, [], n=5, seed=1, deadline=soon()).wait() == []
-    assert set(engine.health().detail["models"]) == {"encoder", "reranker"}
+    assert set(engine.health().detail["models"]) == {"encoder", "reranker", "input_screen"}
 
 
 def test_closing_answers_who_waits_and_refuses_the_rest(

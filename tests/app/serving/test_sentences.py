@@ -15,7 +15,7 @@ import pytest
 from gevent.monkey import get_original
 
 from app.dialog.safety import Danger, InputScreen, Reading
-from app.errors import StartupError
+from app.errors import DeadlineExceeded, ModelFailure, StartupError
 from app.serving.safety_reader import SafetyReader
 from app.serving.sentences import FOLDER, Sentences, load_sentences
 from app.telemetry import Metrics
@@ -169,6 +169,37 @@ def test_the_hub_goes_on_while_it_computes(opened: Any) -> None:
     ticker.kill()
     assert len(ticks) > 3
     assert threading.active_count() >= 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [raising, list, lambda: [np.full(6, np.nan)]],
+    ids=["it fails", "it answers nothing", "it answers no number"],
+)
+def test_its_canary_sees_what_a_message_would_meet(fault: Any, opened: Any) -> None:
+    reader = Reader(fault)
+    lane = opened(reader)
+    with pytest.raises(ModelFailure):
+        lane.canary(time.monotonic() + 5.0)
+    reader.fault = lambda: None
+    lane.canary(time.monotonic() + 5.0)
+
+
+def test_a_canary_that_waits_in_vain_can_tell_busy_from_hanging(opened: Any) -> None:
+    lane = opened(Reader())
+    assert lane.last_batch is None
+    lane.canary(time.monotonic() + 5.0)
+    finished = lane.last_batch
+    assert finished is not None
+    assert 0 <= time.monotonic() - finished < 5.0
+    blocked = Blocked()
+    lane._reader.fault = blocked
+    try:
+        with pytest.raises(DeadlineExceeded):
+            lane.canary(time.monotonic() + 0.05)
+        assert lane.last_batch == finished
+    finally:
+        blocked.lock.release()
 
 
 def test_closed_it_answers_nothing(opened: Any, metrics: Metrics) -> None:
