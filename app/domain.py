@@ -152,6 +152,7 @@ class UserContext:
     minor: bool = False  # the person said that they are under 18, now or ever before
     talking_since: float | None = None  # Unix seconds: of the talk without a pause, or its reminder
     disclosed_at: float | None = None  # when this conversation last said that Kindred is an AI
+    marks: bytes = b""  # as the store found `crisis`, for `finish` to go by
     attempt: str = ""  # which try at this message it is, so that giving up ends no later one
 
 

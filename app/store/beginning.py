@@ -7,7 +7,7 @@ from typing import Any
 
 from app.domain import Reply, Turn, UserContext
 from app.errors import StoreUnavailable
-from app.store import profile, traits, turns
+from app.store import marks, profile, traits, turns
 from app.store.codec import Cipher, estimate_tokens
 from app.store.core import LEASE_SECONDS, PAUSE_SECONDS, Core
 from app.store.keys import PersonKeys
@@ -72,6 +72,8 @@ def begin(
         traits.seal(cipher, request.user_id, minor=request.minor),
         int(request.minor),
         core.reaction_ttl,
+        marks.seal(cipher, conversation_id, crisis=request.crisis),
+        marks.BYTES_MAX,
     ]
     names = [
         keys.person,
@@ -96,7 +98,9 @@ def context_of(
     Raises:
         StoreUnavailable: the message that was saved does not open.
     """
-    _, turn_id, crisis, entries, facts, tastes, recent, _, (since, disclosed, sealed) = answer
+    _, turn_id, (clear, found), entries, facts, tastes, recent, _, (since, disclosed, sealed) = (
+        answer
+    )
     parsed = turns.parse_all(core, cipher, conversation_id, entries)
     kept = turns.for_answering(parsed, turn_id.decode())
     if not kept or kept[-1].turn_id != turn_id.decode():
@@ -109,7 +113,8 @@ def context_of(
         facts=tuple(profile.open_facts(core, cipher, user_id, facts[1::2])),
         tastes=tuple(profile.open_tastes(core, cipher, user_id, tastes)),
         recent_replies=tuple(profile.open_lines(core, cipher, user_id, recent)),
-        crisis=bool(crisis),
+        crisis=marks.before(core, cipher, conversation_id, turn_id.decode(), clear, found),
+        marks=found,
         minor=traits.minor(core, cipher, user_id, sealed),
         talking_since=float(since),
         disclosed_at=float(disclosed) if disclosed else None,

@@ -25,12 +25,13 @@ from app.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from app.store import beginning, conversations, ids, impressions, profile, traits
+from app.store import beginning, conversations, feelings, ids, impressions, marks, profile, traits
 from app.store.asked import Asked
 from app.store.beginning import BeginRequest, Begun
 from app.store.conversations import TurnView
 from app.store.core import Core
 from app.store.keys import PersonKeys
+from app.store.link.client import Argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +109,12 @@ class Contexts:
             fingerprint,
             impressions.seal_answer(cipher, context.user_id, impression.reply),
             self._core.idempotency_ttl,
-            int(request.crisis),
+            int(request.crisis or context.crisis),
             self._core.settings.facts_max,
             int(NoticeKind.AI_DISCLOSURE in shown),
             int(NoticeKind.BREAK in shown),
+            context.marks,
+            marks.settled(self._core, cipher, context, crisis=request.crisis),
             *profile.fact_arguments(cipher, context.user_id, request.facts),
         ]
         names += [keys.facts, *map(keys.idempotency, request.keys)]
@@ -160,26 +163,28 @@ class Contexts:
         Raises:
             NotFound: no such conversation of this person.
             Unauthenticated: the person was erased, or the token's generation was revoked.
-            StoreUnavailable: Redis is away.
+            StoreUnavailable: Redis or the key store is away.
         """
         keys, asked = PersonKeys(user_id), asked or Asked()
         ids.require(ids.CONVERSATION, conversation_id, user_id)
-        now = self._core.clock()
-        answer = self._core.client.run(
-            "feel",
-            [keys.person, keys.conversation(conversation_id), keys.events, keys.owned],
-            [
-                asked.milliseconds(now),
-                user_id,
-                conversation_id,
-                feeling.value,
-                self._core.ttl,
-                self._core.settings.events_max,
-                now,
-                self._core.reaction_ttl,
-                *asked.arguments(),
-            ],
-        )
+        cipher, now = self._core.cipher(user_id), self._core.clock()
+        names = [keys.person, keys.conversation(conversation_id), keys.events, keys.owned]
+        arguments: list[Argument] = [
+            asked.milliseconds(now),
+            user_id,
+            conversation_id,
+            feelings.hidden(cipher, conversation_id, feeling),
+            self._core.ttl,
+            self._core.settings.events_max,
+            now,
+            self._core.reaction_ttl,
+            *asked.arguments(),
+        ]
+        answer = self._core.client.run("feel", names, [*arguments, "", ""])
+        while answer[0] == b"clear":  # an earlier release noted that word
+            word = answer[1].decode()
+            known = [word, feelings.hidden(cipher, conversation_id, word)]
+            answer = self._core.client.run("feel", names, [*arguments, *known])
         if answer[0] != b"ok":
             _refuse(answer, now)
 

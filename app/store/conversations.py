@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.domain import Conversation, Feeling, Page, ReactionKind, Turn
+from app.domain import Conversation, Page, ReactionKind, Turn
 from app.errors import FieldError, InputError, NotFound
-from app.store import ids, impressions, turns
+from app.store import feelings, ids, impressions, marks, turns
 from app.store.codec import Cipher, Unreadable
 from app.store.core import Core
 from app.store.keys import PersonKeys
@@ -129,13 +129,17 @@ def _conversation(
     text = ""
     for turn in turns.parse_all(core, cipher, conversation_id, [last] if last else []):
         text = turn.text
-    feeling = fields.get(b"feeling")
+    feeling = None
+    try:
+        feeling = feelings.shown(cipher, conversation_id, fields.get(b"feeling"))
+    except Unreadable:
+        core.unreadable()
     return Conversation(
         conversation_id=conversation_id,
         created_at=float(fields[b"created"]),
         updated_at=float(fields[b"updated"]),
         turns=int(fields[b"seq"]),
         last_text=text,
-        feeling=Feeling(feeling.decode()) if feeling else None,
-        crisis=b"crisis" in fields,
+        feeling=feeling,
+        crisis=marks.marked(core, cipher, conversation_id, fields),
     )

@@ -7,7 +7,7 @@ touches one slot of a Redis Cluster. Names carry ids and digests only, never a t
 |---|---|---|
 | `person:<user>` | hash | generation, state (live, erased), created; seen, since, sealed traits |
 | `conversations:<user>` | zset | conversation ids by time of the last turn |
-| `conversation:<id>` | hash | user, created, updated, seq, tokens, feeling, crisis, disclosed |
+| `conversation:<id>` | hash | user, times, seq, tokens; sealed feeling and marks |
 | `turns:<id>` | list | `<seq> <tokens> <turn id> <sealed turn>`, in order |
 | `facts:<user>` | hash | digest of the slot → `<created> <fact id> <sealed fact>` |
 | `tastes:<user>` | hash | reply id → `<created> <sealed taste>` |

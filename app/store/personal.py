@@ -12,11 +12,11 @@ from typing import Generic, TypeVar, cast
 
 from app.domain import Conversation, Impression, Taste
 from app.errors import NotFound, Unauthenticated
-from app.store import impressions, profile, traits
-from app.store.codec import Cipher
+from app.store import feelings, impressions, profile, traits
+from app.store.codec import Cipher, Unreadable
 from app.store.contexts import Contexts, TurnView
 from app.store.core import Core
-from app.store.erasure import entries_of
+from app.store.erasure import Fields, entries_of
 from app.store.keys import PersonKeys
 
 _PAGE = 50  # conversations or turns of one round trip
@@ -159,13 +159,28 @@ class Personal:
 
     def events(self, user_id: str) -> Iterator[Entry]:
         """The person's entries in the stream of events, the oldest first."""
+        cipher = self._core.cipher(user_id)
         for entry_id, fields in entries_of(self._core, user_id, PersonKeys(user_id).events):
             told = {
                 name.decode(): value.decode("utf-8", "replace")
                 for name, value in fields.items()
                 if name != b"user" and value
             }
+            if b"feeling" in fields:
+                self._show_feelings(cipher, fields, told)
             yield Entry(int(entry_id.partition("-")[0]) / 1000, told)
+
+    def _show_feelings(self, cipher: Cipher, fields: Fields, told: dict[str, str]) -> None:
+        for name in ("feeling", "previous"):
+            told.pop(name, None)
+            try:
+                kept = fields.get(name.encode())
+                feeling = feelings.shown(cipher, fields[b"conversation"].decode(), kept)
+            except Unreadable:
+                self._core.unreadable()
+                continue
+            if feeling is not None:
+                told[name] = feeling.value
 
     def dataset_name(self, user_id: str) -> str:
         """The keyed hash of the person in the exported dataset; empty: nothing was exported yet."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain import Candidate, Impression
+from app.store import feelings
 from app.store.codec import Cipher, Unreadable
 from app.store.export import StreamEvent, open_body
 from scripts.dataset import schema
@@ -50,9 +51,9 @@ def row_of(event: StreamEvent, kind: str, people: People) -> Dated | None:
         return None
     row = entry_columns(event, user_id, people)
     if kind == schema.FEELINGS:
-        row |= {"feeling": event.text("feeling"), "previous": event.text("previous") or None}
+        row |= {name: _felt(event, name, cipher) for name in ("feeling", "previous")}
     elif kind == schema.SUPERSEDED:
-        row |= _superseded(event)
+        row |= _superseded(event, cipher)
     else:
         row |= _shown(event, cipher)
     if kind == schema.EVENTS:
@@ -90,14 +91,26 @@ def _reaction(event: StreamEvent) -> Row:
     }
 
 
-def _superseded(event: StreamEvent) -> Row:
+def _superseded(event: StreamEvent, cipher: Cipher) -> Row:
     kind = event.text("type")
+    said, standing = (
+        _felt(event, name, cipher) if _SUPERSEDED[kind] == "feeling" else event.text(name) or None
+        for name in (_SUPERSEDED[kind], "previous")
+    )
     return {
         "type": kind,
         "reply_id": event.text("reply") or None,
-        "said": event.text(_SUPERSEDED[kind]) or None,
-        "standing": event.text("previous") or None,
+        "said": said,
+        "standing": standing,
     }
+
+
+def _felt(event: StreamEvent, name: str, cipher: Cipher) -> str | None:
+    """A feeling of the entry; None where it has none, or one that does not open."""
+    try:
+        return feelings.shown(cipher, event.text("conversation"), event.fields.get(name))
+    except Unreadable:
+        return None
 
 
 def _shown(event: StreamEvent, cipher: Cipher) -> Row:

@@ -7,6 +7,7 @@ there and with Redis away; then everything that it wrote is searched.
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,6 +211,40 @@ def export(service: Service) -> None:
         patch.setenv("KINDRED_VAR_DIR", str(service.var))
         patch.setenv("KINDRED_PARTITIONS", "4")
         assert command("export_reactions").main([]) == 0
+
+
+@pytest.mark.faults(31)
+def test_row_31_that_somebody_was_in_danger_is_nowhere(service: Service) -> None:
+    """Neither the mark of the conversation nor how they felt after it, in Redis or in its log."""
+    token = service.guest()
+    danger = service.chat(token, "i want to kill myself").json["conversation_id"]
+    calm = service.chat(token, "i like the rain").json["conversation_id"]
+    felt = {danger: "worse", calm: "better"}
+    for talk, feeling in felt.items():
+        path = f"/v1/conversations/{talk}"
+        told = service.call("PUT", f"{path}/feedback", token, {"feeling": feeling})
+        assert told.status == 200, told.text
+        page = service.call("GET", path, token).json
+        assert (page["feeling"], page["crisis"]) == (feeling, talk == danger)
+    logs = list((service.var / "redis").rglob("*.aof"))
+    with service.redis() as client:
+        written = [*stored(client), *(path.read_bytes() for path in logs)]
+        shapes = [
+            {name: len(value) for name, value in client.hgetall(key).items()}
+            for talk in felt
+            for key in client.scan_iter(f"*:conversation:{talk}")
+        ]
+    assert any(b"kindred:" in data for data in written[-len(logs) :])
+    clear = [
+        re.compile(rb"(?<![a-z])%s(?![a-z])" % word) for word in (b"worse", b"better", b"crisis")
+    ]
+    assert [word.pattern for word in clear if any(map(word.search, written))] == []
+    fixed = [{name: shape[name] for name in (b"marks", b"feeling")} for shape in shapes]
+    assert len(fixed) == 2
+    assert fixed[0] == fixed[1]
+    whole = service.call("GET", "/v1/me/export", token).json
+    felt_then = {e["fields"]["conversation"]: e["fields"].get("feeling") for e in whole["events"]}
+    assert felt_then == felt
 
 
 @pytest.mark.faults(31)

@@ -7,9 +7,11 @@
 --       9 lease (seconds), 10 ttl, 11 person ttl, 12 idempotency ttl (seconds),
 --       13 turns_max, 14 tokens_max, 15 conversations_max, 16 '1' where the message is a crisis,
 --       17 seconds without a message after which a talk is a new one, 18 sealed traits,
---       19 '1' where they replace those that are there, 20 ttl of tastes
+--       19 '1' where they replace those that are there, 20 ttl of tastes, 21 sealed mark,
+--       22 bytes of marks above which only a crisis adds one
 -- The attempt is named by the turn id of ARGV[6], fresh at each call, whichever turn it answers.
--- Returns: {'ok', turn id, whether a crisis was marked before, turns, facts, tastes, recent,
+-- Returns: {'ok', turn id, {the turn that an earlier release marked, or '', marks with this one's},
+--       turns, facts, tastes, recent,
 --       conversations dropped, {since when the person talks (or was reminded of it), when this
 --       conversation last disclosed what Kindred is, or '', sealed traits}},
 --       {'unauthenticated'}, {'not-found'}, {'mismatch'}, {'in-flight', lease},
@@ -55,10 +57,12 @@ if not saved then
     redis.call('HSET', KEYS[3], 'user', ARGV[3], 'created', now)
   end
 end
--- A message that marks the conversation is not its own past, however often it is retried.
-local marked = redis.call('HGET', KEYS[3], 'crisis')
-if ARGV[16] == '1' and not marked then
-  redis.call('HSET', KEYS[3], 'crisis', turn_id)
+-- Each message adds a mark, which says whether it is a crisis to whoever has the key. It names the
+-- turn: a message that marks the conversation is not its own past, however often it is retried.
+local marks = redis.call('HGET', KEYS[3], 'marks') or NONE
+if #marks < tonumber(ARGV[22]) or ARGV[16] == '1' then
+  marks = marks .. turn_id .. ARGV[21]
+  redis.call('HSET', KEYS[3], 'marks', marks)
 end
 redis.call('HSET', KEYS[3], 'updated', now)
 redis.call('ZADD', KEYS[2], now, ARGV[4])
@@ -97,7 +101,7 @@ expire(ARGV[20], KEYS[6])
 expire(ARGV[11], KEYS[1])
 
 return {
-  'ok', turn_id, marked and marked ~= turn_id and 1 or 0,
+  'ok', turn_id, { redis.call('HGET', KEYS[3], 'crisis') or NONE, marks },
   redis.call('LRANGE', KEYS[4], 0, -1), redis.call('HGETALL', KEYS[5]),
   redis.call('HGETALL', KEYS[6]), redis.call('LRANGE', KEYS[7], 0, -1), dropped,
   { since, redis.call('HGET', KEYS[3], 'disclosed') or NONE, redis.call('HGET', KEYS[1], 'traits') },

@@ -7,8 +7,9 @@
 --       7 turn tail, 8 tokens, 9 variants (JSON), 10 sealed impression, 11 sealed line, 12 ttl,
 --       13 person ttl, 14 turns_max, 15 tokens_max, 16 events_max, 17 recent_max, 18 '',
 --       19 reaction ttl, 20 fingerprint, 21 sealed answer, 22 idempotency ttl,
---       23 '1' marks a crisis, 24 facts_max, 25 '1' where the reply discloses what Kindred is,
---       26 '1' where it reminds of a break, 27 how many facts to forget, their digests…, then
+--       23 '1' where the conversation is marked, 24 facts_max, 25 '1' where the reply discloses
+--       what Kindred is, 26 '1' where it reminds of a break, 27 the marks that its message has
+--       found, 28 the one that stands for them, 29 how many facts to forget, their digests…, then
 --       digest and '<created> <id> <sealed>' of each fact learned
 -- Returns: {'ok'}, {'stored', sealed answer}, {'unauthenticated'}, {'not-found'}
 if not person_is(KEYS[1]) then
@@ -31,8 +32,14 @@ if redis.call('EXISTS', KEYS[6]) == 1 then
 end
 
 show(KEYS, ARGV)
+-- Marks that came since stay, and so do those by which another reply has settled some of these.
+local marks, seen = redis.call('HGET', KEYS[3], 'marks') or NONE, ARGV[27]
+if string.sub(marks, 1, #seen) == seen then
+  marks = string.sub(marks, #seen + 1)
+end
+redis.call('HSET', KEYS[3], 'marks', ARGV[28] .. marks)
 if ARGV[23] == '1' then
-  redis.call('HSETNX', KEYS[3], 'crisis', ARGV[5])
+  redis.call('HDEL', KEYS[3], 'crisis') -- where an earlier release kept it, in clear
 end
 if ARGV[25] == '1' then
   redis.call('HSET', KEYS[3], 'disclosed', ARGV[1])
@@ -40,7 +47,7 @@ end
 if ARGV[26] == '1' then
   redis.call('HSET', KEYS[1], 'since', ARGV[1])
 end
-local position, forgotten = 28, tonumber(ARGV[27])
+local position, forgotten = 30, tonumber(ARGV[29])
 for i = position, position + forgotten - 1 do
   redis.call('HDEL', KEYS[9], ARGV[i])
 end

@@ -269,15 +269,15 @@ def test_an_alternative_takes_the_place_of_the_reply_and_comes_once(chat: Any) -
     assert later.recent_replies == ("bees dance", "no")
 
 
-def test_feedback_is_kept_and_a_change_is_an_event(chat: Any, empty_redis: redis.Redis) -> None:
+def test_feedback_is_kept_and_a_change_is_an_event(chat: Any) -> None:
     conversation = chat.say("hi").conversation_id
     for feeling in (Feeling.WORSE, Feeling.WORSE, Feeling.BETTER):
         chat.store.contexts.feedback(chat.user_id, conversation, feeling)
     found, _ = chat.store.contexts.conversation(chat.user_id, conversation, None, 1)
     assert found.feeling is Feeling.BETTER
-    entries = [fields for _, fields in empty_redis.xrange(PersonKeys(chat.user_id).events)]
-    feelings = [(e[b"previous"], e[b"feeling"]) for e in entries if e[b"type"] == b"feeling"]
-    assert feelings == [(b"", b"worse"), (b"worse", b"better")]
+    told = [entry.fields for entry in chat.store.personal.events(chat.user_id)]
+    feelings = [(e.get("previous"), e["feeling"]) for e in told if e["type"] == "feeling"]
+    assert feelings == [(None, "worse"), ("worse", "better")]
 
 
 def test_conversations_are_listed_page_by_page(chat: Any, clock: Any) -> None:

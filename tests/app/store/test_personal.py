@@ -55,6 +55,7 @@ def test_everything_said_shown_and_felt_is_there(
     assert personal.recent_lines(user) == ["hello"]
     events = list(personal.events(user))
     assert [event.fields["type"] for event in events] == ["impression", "made", "feeling"]
+    assert events[2].fields["feeling"] == "better"
     assert all("user" not in event.fields for event in events)
     assert not any("somebody else" in str(event) for event in events)
 

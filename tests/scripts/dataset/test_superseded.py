@@ -10,6 +10,7 @@ import redis
 
 from app.domain import Feeling
 from app.store.asked import Asked
+from app.store.keys import PersonKeys
 from app.store.store import Store
 from scripts.dataset import manifest as manifests
 from scripts.dataset.erasure import compact
@@ -46,6 +47,21 @@ def test_it_is_exported_once_and_known_by_name(
         ("superseded-feeling", "better", "worse"),
     }
     assert [row["feeling"] for row in rows(out, "feelings")] == ["worse"]
+
+
+def test_feelings_are_sealed_in_the_stream_and_those_of_an_older_release_are_read(
+    late: Talker, out: Path, export: Any, empty_redis: redis.Redis
+) -> None:
+    name = PersonKeys(late.user_id).events
+    entries = [fields for _, fields in empty_redis.xrange(name)]
+    assert not {b"better", b"worse"} & {value for fields in entries for value in fields.values()}
+    entry = {"user": late.user_id, "conversation": late.conversation or "", "previous": "worse"}
+    for kind in ("feeling", "superseded-feeling"):
+        empty_redis.xadd(name, {**entry, "type": kind, "feeling": "same"})
+    assert export().rows == {"events": 1, "impressions": 1, "feelings": 2, "superseded": 3}
+    felt = [(row["feeling"], row["previous"]) for row in rows(out, "feelings")]
+    assert felt == [("worse", None), ("same", "worse")]
+    assert ("same", "worse") in [(r["said"], r["standing"]) for r in rows(out, "superseded")]
 
 
 def test_it_is_no_reaction_and_takes_no_comment_away(
