@@ -181,8 +181,10 @@ class Companion:
                 return self._care_kept(request)
         except (NotFound, StoreUnavailable):
             pass
-        where = "crisis_unsaved" if request.kept else "crisis_over_quota"
-        self._metrics.failures.labels(where).inc()
+        if request.kept:
+            self._metrics.failures.labels("crisis_unsaved").inc()
+        else:
+            self._metrics.failures.labels("crisis_over_quota").inc()
         now = time.time()
         reading = request.reading
         answer = protocol.care(reading.danger, (), request.region, minor=reading.minor)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from app.errors import StartupError
 from app.serving import replies, safety_reader, sentences, toxicity
 from app.settings import Settings
-from app.telemetry import get_logger
 
 
 def require_screens(settings: Settings) -> None:
@@ -24,14 +23,11 @@ def require_screens(settings: Settings) -> None:
         for folder in (settings.artifacts_dir / name for name in _wanted(settings))
         if not folder.is_dir()
     ]
-    if not missing:
-        return
-    if settings.screens == "required":
+    if missing and settings.screens == "required":
         raise StartupError(
             f"a screen is missing: there is no {', no '.join(missing)}. Put it back below "
             "KINDRED_ARTIFACTS_DIR; KINDRED_SCREENS=optional starts without it"
         )
-    get_logger("serving.screens").warning("screens_missing", count=len(missing))
 
 
 def _wanted(settings: Settings) -> list[str]:
