@@ -80,7 +80,7 @@ def test_a_warm_cache_answers_what_comes_again() -> None:
     traffic = zipf.Traffic(2000, 1.0, MINILM, seed=4)
     cache = zipf.cache_of(500)
     zipf.warm(cache, traffic, 5000, 500, (101, 102))
-    assert len(cache) == 500
+    assert 400 < len(cache) <= 500  # some sets of eight are full before others
     model, messages = Counting(), traffic.messages(300)
     tokens: Any = Words()
     passed = zipf.through_cache(
@@ -88,7 +88,7 @@ def test_a_warm_cache_answers_what_comes_again() -> None:
     )
     assert 100 < passed.hits < 300
     asked = [text for batch in model.batches for text in batch]
-    assert len(asked) == len(set(asked)) or len(cache) == 500  # asked again only once evicted
+    assert len(asked) == len(set(asked)) or cache.evicted  # asked again only once evicted
     assert len(passed.took) >= 300 - 8
 
 
