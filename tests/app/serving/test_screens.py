@@ -36,7 +36,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 def test_what_ships_has_all_of_them() -> None:
-    require_screens(Settings(artifacts_dir=ROOT / "artifacts", screens="required"))
+    shipped = Settings(artifacts_dir=ROOT / "artifacts", screens="required")
+    require_screens(shipped)  # raises nothing
+    assert all((shipped.artifacts_dir / name / "manifest.json").is_file() for name in FOLDERS)
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -54,7 +56,10 @@ def test_all_that_are_missing_are_named(make: Make) -> None:
 
 
 def test_without_a_generator_nothing_reads_its_lines(make: Make) -> None:
-    require_screens(make("screen-sentences", candidates_max=0))
+    settings = make("screen-sentences", candidates_max=0)
+    require_screens(settings)  # raises nothing
+    with pytest.raises(StartupError, match="screen-sentences"):
+        require_screens(settings.model_copy(update={"candidates_max": 1}))
 
 
 def test_who_wants_it_starts_without(make: Make) -> None:

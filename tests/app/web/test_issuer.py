@@ -311,7 +311,8 @@ def test_one_question_serves_all_who_wait(keys: tuple[KeySet, Provider]) -> None
     assert source.asked == 1
 
 
-def test_a_withdrawn_key_ends_tokens_that_were_verified_before(now: list[float]) -> None:
+def withdrawn(now: list[float]) -> tuple[Provider, KeySet, Issuer, str]:
+    """A token that was read, and then its provider has another key, and time has passed."""
     source = Provider()
     found = KeySet(source, BOTH, clock=lambda: now[0])
     issuer = Issuer(provider.NAME, provider.AUDIENCE, BOTH, found)
@@ -319,6 +320,11 @@ def test_a_withdrawn_key_ends_tokens_that_were_verified_before(now: list[float])
     assert issuer.read(token).subject == "ada"
     source.text = provider.key_set(provider.jwk(provider.rsa_key("new"), "new"))
     now[0] += 700
+    return source, found, issuer, token
+
+
+def test_a_withdrawn_key_ends_tokens_that_were_verified_before(now: list[float]) -> None:
+    _, found, issuer, token = withdrawn(now)
     with pytest.raises(Unauthenticated):
         found.key("unknown", "RS256")  # reads the set anew
     with pytest.raises(Unauthenticated):
@@ -326,13 +332,7 @@ def test_a_withdrawn_key_ends_tokens_that_were_verified_before(now: list[float])
 
 
 def test_a_key_is_withdrawn_though_only_known_tokens_come(now: list[float]) -> None:
-    source = Provider()
-    found = KeySet(source, BOTH, clock=lambda: now[0])
-    issuer = Issuer(provider.NAME, provider.AUDIENCE, BOTH, found)
-    token = provider.token()
-    assert issuer.read(token).subject == "ada"
-    source.text = provider.key_set(provider.jwk(provider.rsa_key("new"), "new"))
-    now[0] += 700
+    source, found, issuer, token = withdrawn(now)
     with suppress(Unauthenticated):  # where the answer is there at once
         issuer.read(token)  # has the keys renewed, beside
     end = time.monotonic() + 10
