@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from app.errors import StartupError
-from app.serving.replies import FOLDER as REPLIES
-from app.serving.safety_reader import SafetyReader
-from app.serving.sentences import FOLDER, load_sentences
-from app.serving.toxicity import ToxicityReader
+from app.serving.screens.replies import FOLDER as REPLIES
+from app.serving.screens.safety_reader import SafetyReader
+from app.serving.screens.sentences import FOLDER, load_sentences
+from app.serving.screens.toxicity import ToxicityReader
 from models.checkpoint import write_atomically
 from models.sentence_reader import SentenceReader
 from scripts.safety.figures import Figures, Rate, measure

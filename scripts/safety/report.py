@@ -12,7 +12,7 @@ from app.dialog.care.texts import CRISIS_VERSION, NOTICES_VERSION
 from app.settings import Settings
 from app.store import tallies
 from app.store.link.client import RedisClient
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.telemetry import Metrics
 
 Counts = Mapping[str, Mapping[str, int]]  # day → event → how often
