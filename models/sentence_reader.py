@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ KIND = "sentence-reader"
 SETTINGS_NAME = "reader.json"
 WEIGHTS_NAME = "delta.safetensors"
 MAX_TOKENS = 160
+_WARM_TOKENS = 512  # of one batch
 _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError
 )  # fmt: skip
@@ -124,8 +126,9 @@ class SentenceReader:
 
     def warm(self) -> None:
         """Run at the sizes that messages have, so that none pays for the first time."""
-        for words in (4, 12, 20, 30, 60):
-            self.run(self.prepare(["tired " * words]))
+        for texts, words in product((1, 2, 4, 8, 16), (4, 12, 20, 30, 60)):
+            if texts * words < _WARM_TOKENS:
+                self.run(self.prepare(["tired " * words] * texts))
 
 
 def open_folder(

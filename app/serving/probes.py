@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import count
+from itertools import count, product
+from typing import TypeVar
 
 import numpy as np
 
 from app.errors import DeadlineExceeded, ModelFailure
-from app.serving.control import ENCODER, GENERATOR, RERANKER
+from app.serving.batching.ticket import Ticket
 from app.serving.health import Canary
 from app.serving.lanes import BUDGETS, Lanes
-from app.serving.versions import Asked, Versions
+from app.serving.load.controller import ENCODER, GENERATOR, RERANKER
+from app.serving.versions.fleet import Asked, Served, Versions
 from app.settings import Settings
 from models.contracts import EncoderModel, GeneratorModel, RerankerModel
 from models.generator import GenerateItem
@@ -25,6 +27,7 @@ _TURNS = ("hello there", "hi! how was your day?", "long, but good. i went hiking
 _REPLIES = ("that sounds lovely!", "where did you go? i would love to hear all about it", "oh no")
 _CANARY_TOKENS = 2
 _LONG = " ".join(_TURNS * 3)
+_Result = TypeVar("_Result")
 
 
 class Probes:
@@ -63,49 +66,63 @@ class Probes:
                 self.generate(candidates, settings.new_tokens, deadline)
 
     def fill(self, deadline: float) -> None:
-        """The encoder, the reranker and the generator with as much as a batch may hold.
+        """The encoder, the reranker and the generator with batches of many sizes, up to the most.
 
-        What a model needs then it keeps: memory that is taken at the start is not taken in the
-        middle of a day. One that computes elsewhere is left alone, one that is slow is not waited
-        for. Raises KindredError where one fails.
+        What a model needs for a size it keeps: memory that is taken at the start is not taken in
+        the middle of a day, and nobody waits while it prepares itself. One that computes elsewhere
+        is left alone, one that is slow is not waited for. Raises KindredError where one fails.
         """
         with suppress(DeadlineExceeded):
-            if self._encoder.local:
-                self.embed(BUDGETS[ENCODER].items, deadline, _LONG)
+            self._fill_encoder(deadline)
             self._fill_reranker(deadline)
             self._fill_generator(deadline)
+
+    def _fill_encoder(self, deadline: float) -> None:
+        if not self._encoder.local:
+            return
+        texts = BUDGETS[ENCODER].items
+        while texts:
+            for lines in ((_LONG,), _TURNS):
+                self.embed(texts, deadline, *lines)
+            texts //= 2
 
     def _fill_reranker(self, deadline: float) -> None:
         with self._rerankers.default.held() as model:
             if not model.local:
                 return
-        responses = self._settings.retrieval_k + self._settings.candidates_max
-        slates = [self._slate(responses, _LONG) for _ in range(BUDGETS[RERANKER].items)]
-        for outcome in self._lanes.rerank.submit(slates, deadline).wait():
-            outcome.get()
+        settings = self._settings
+        counts = range(BUDGETS[RERANKER].items, 0, -1)
+        for slates, more, lines in product(counts, (settings.candidates_max, 0), ((_LONG,), ())):
+            batch = [self._slate(settings.retrieval_k + more, *lines) for _ in range(slates)]
+            _answers(self._lanes.rerank.submit(batch, deadline))
 
     def _fill_generator(self, deadline: float) -> None:
         if self._generators is None or self._lanes.generate is None:
             return
-        settings, budget = self._settings, BUDGETS[GENERATOR]
-        candidates = max(1, settings.candidates_max)
-        each = settings.context_tokens + candidates * settings.new_tokens
-        served = self._generators.default
+        settings, served = self._settings, self._generators.default
         with served.held() as model:
             if not model.local:
                 return
-            context = model.encode_context([_LONG] * 8, (), settings.context_tokens)
-            asked = [
-                Asked(served, GenerateItem(context, candidates, seed, settings.new_tokens))
-                for seed in range(max(1, min(budget.items, budget.tokens // each)))
-            ]
-            for outcome in self._lanes.generate.submit(asked, deadline).wait():
-                outcome.get()
+            for turns in (8, 1):  # the longest contexts, and the most and longest candidates
+                context = model.encode_context([_LONG] * turns, (), settings.context_tokens)
+                asked = self._requests(served, context)
+                _answers(self._lanes.generate.submit(asked, deadline))
+
+    def _requests(self, served: Served[GeneratorModel], context: Sequence[int]) -> list[Asked]:
+        """As many of one context as a batch takes, with all candidates: shorter ones if need be."""
+        settings, budget = self._settings, BUDGETS[GENERATOR]
+        n = max(1, settings.candidates_max)
+        fitting = (budget.tokens // budget.items - len(context)) // n
+        tokens = min(settings.new_tokens, max(1, fitting, settings.new_tokens // 2))
+        number = min(budget.items, max(1, budget.tokens // (len(context) + n * tokens)))
+        return [
+            Asked(served, GenerateItem(tuple(context), n, seed, tokens)) for seed in range(number)
+        ]
 
     def embed(self, texts: int, deadline: float, *lines: str) -> None:
         """So many texts through the encoder."""
         items = self._encoder.prepare(self._texts(lines or _TURNS, texts))
-        vectors = [outcome.get() for outcome in self._lanes.encode.submit(items, deadline).wait()]
+        vectors = _answers(self._lanes.encode.submit(items, deadline))
         if not all(np.isfinite(vector).all() for vector in vectors):
             raise ModelFailure("The encoder's canary gave no number")
 
@@ -137,3 +154,8 @@ class Probes:
 
     def _texts(self, lines: Sequence[str], texts: int) -> list[str]:
         return [f"{next(self._numbers)} {lines[i % len(lines)]}" for i in range(texts)]
+
+
+def _answers(ticket: Ticket[_Result]) -> list[_Result]:
+    """What each item came to; the KindredError of the first that failed."""
+    return [outcome.get() for outcome in ticket.wait()]

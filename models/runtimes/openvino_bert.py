@@ -2,8 +2,9 @@
 
 The graph is built operation by operation, so that it takes what `Packed` holds (any number of rows,
 contexts and responses) and so that attention stays in the form that the CPU plugin fuses. The
-plugin prepares primitives for each shape that it meets first: rows are rounded to sixteens and
-padded lengths to eights, and few shapes are left. Linear layers see rows only, never padding.
+plugin prepares primitives for each shape that it meets first and keeps them, a quarter of a
+megabyte each: rows, lengths and numbers of sequences are rounded up, and few shapes are left.
+Linear layers see rows only, never padding.
 
 A compiled model releases the GIL while it runs. One caller at a time: there is one request.
 """
@@ -26,7 +27,7 @@ from models.runtimes.rows_networks import feed
 from models.runtimes.torch_bert import Bert, Layer
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-ROWS, LENGTH = 16, 8  # what packed rows and padded lengths are rounded up to
+ROWS, LENGTH = 16, 8  # the least that packed rows and padded lengths are rounded up to
 
 
 class OpenVinoRows:

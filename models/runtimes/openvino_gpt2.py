@@ -29,6 +29,7 @@ PRECISIONS: Mapping[str, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "
 _PAGES: Mapping[str, str] = {**PRECISIONS, "int8": "f16"}
 _GROUP = 256  # inputs that share a scale in int8; larger groups were no faster
 _ROWS = 8  # rows of a step, and of a prefill times eight, are filled up to a multiple of this
+_PAGES_STEP = 64  # pages by which the cache grows
 _SPARE = 0  # the page that filling rows write to
 
 
@@ -95,11 +96,11 @@ class OpenVinoGpt2:
         return logits
 
     def _reserve(self, pages: int) -> None:
-        """A cache of at least so many pages; it grows by half as much again, and is used again."""
+        """A cache of at least so many pages, kept for the batches to come."""
         first = next(iter(self._pages.values()), None)
         if first is not None and first.shape[0] >= pages:
             return
-        size = max(pages, int(1.5 * first.shape[0]) if first is not None else 0)
+        size = -(-pages // _PAGES_STEP) * _PAGES_STEP
         self._pages = {
             name: ov.Tensor(kind, ov.Shape([size, *shape]))
             for name, (kind, shape) in self._caches.items()

@@ -1,7 +1,7 @@
 """One result for each item or an error for all, from services that answer item by item.
 
 A batch function can only fail as a whole. Whoever calls it then runs the batch again by halves, to
-find what fails alone (`app/serving/batcher.py`). Asked anew each time, a service would be
+find what fails alone (`app/serving/batching/batcher.py`). Asked anew each time, a service would be
 asked several times over for what it has already answered, and once more for what has just timed
 out. So the outcomes of a batch that failed are kept for parts of that same batch: its halves
 are answered from memory, in microseconds.

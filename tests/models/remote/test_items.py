@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving.batcher import Batcher
-from app.serving.queue import Budget
+from app.serving.batching.batcher import Batcher
+from app.serving.batching.queue import Budget
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem
 from models.generator import GenerateItem

@@ -17,7 +17,7 @@ from typing import Any  # noqa: E402
 
 import gevent  # noqa: E402
 
-from app.serving.native import Ended, NativeThread  # noqa: E402
+from app.serving.batching.native import Ended, NativeThread  # noqa: E402
 from models.generator import GenerateItem  # noqa: E402
 from models.runtimes.remote import (  # noqa: E402
     Client,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.contracts import RerankItem
 from models.runtimes.packing import Batch, RerankBatch, mean_rows
-from models.runtimes.rows import Packed, PackedSlates, Places, mean_of, unit
+from models.runtimes.rows import Packed, PackedSlates, Places, mean_of, rounded_up, unit
 
 sequences = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=6)
 
@@ -47,8 +47,13 @@ def test_rounding_changes_shapes_alone(
             kinds.append((packed.responses, rounded.responses))
         flats = 0
         for before, after in kinds:
-            assert after.pad.shape[1] % length == 0
-            assert read_back(rounded, after) == read_back(packed, before)
+            count = len(before.pad)
+            assert after.pad.shape == (
+                rounded_up(count, 1, 8), rounded_up(before.pad.shape[1], length, 8)
+            )  # fmt: skip
+            found = read_back(rounded, after)
+            assert found[:count] == read_back(packed, before)
+            assert not any(found[count:])
             # Where each packed row comes from after attention: the same token as before.
             n = len(before.flat)
             assert np.array_equal(
@@ -56,6 +61,22 @@ def test_rounding_changes_shapes_alone(
             )
             flats += len(after.flat)
         assert flats == len(rounded.ids), "as many rows leave attention as came in"
+        if packed.owner is not None and rounded.owner is not None and rounded.responses is not None:
+            assert rounded.owner[: len(packed.owner)].tolist() == packed.owner.tolist()
+            assert len(rounded.owner) == len(rounded.responses.pad)
+
+
+@given(size=st.integers(1, 5_000), step=st.integers(1, 64), steps=st.integers(4, 32))
+def test_little_is_added_to_a_size(size: int, step: int, steps: int) -> None:
+    found = rounded_up(size, step, steps)
+    assert found % step == 0
+    assert size <= found < size + max(step, 2 * size / steps)
+    assert rounded_up(found, step, steps) == found
+
+
+def test_of_many_sizes_few_are_left() -> None:
+    assert len({rounded_up(size, 16, 16) for size in range(1, 2_049)}) == 40
+    assert len({rounded_up(size, 1, 8) for size in range(1, 65)}) == 20
 
 
 @given(lengths=st.lists(st.integers(1, 7), min_size=1, max_size=5), skip=st.integers(0, 3))

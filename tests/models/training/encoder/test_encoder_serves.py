@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.serving.indexing import load_retriever
-from app.serving.loading import load_models
+from app.serving.versions.indexing import load_retriever
+from app.serving.versions.loading import load_models
 from app.settings import Settings
 from models.encoder import Encoder
 from models.training.encoder.folders import write_model
