@@ -38,6 +38,9 @@ timeout = 30
 # a SCRIPT_NAME, and so reach what the proxy closes.
 forwarder_headers = ""
 
+# Browsers send some thirty. Longer heads than this are read, and then refused (app/web/head.py).
+limit_request_fields = 64
+
 # Nothing of ours uses the control socket, and it would be made in the home folder.
 control_socket_disable = True
 proc_name = "kindred"

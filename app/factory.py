@@ -21,12 +21,12 @@ from app.redaction import Redact, frames_of, hush_interpreter, tell
 from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
 from app.serving.hang_ups import HangUps
-from app.serving.lineage import models_of
-from app.serving.safety_reader import SafetyReader
-from app.serving.screens import require_screens
-from app.serving.toxicity import ToxicityReader
+from app.serving.screens.required import require_screens
+from app.serving.screens.safety_reader import SafetyReader
+from app.serving.screens.toxicity import ToxicityReader
+from app.serving.versions.lineage import models_of
 from app.settings import Settings, load_settings
-from app.store.ledger import Offload
+from app.store.privacy.ledger import Offload
 from app.store.store import Store
 from app.telemetry import Metrics, configure_logging, get_logger
 from app.web.register import register

@@ -7,8 +7,8 @@ import shutil
 import sys
 
 from app.errors import StartupError
-from app.serving.indexing import load_retriever
-from app.serving.loading import load_encoder
+from app.serving.versions.indexing import load_retriever
+from app.serving.versions.loading import load_encoder
 from app.settings import load_settings
 
 

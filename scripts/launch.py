@@ -20,7 +20,7 @@ from typing import IO
 from app.errors import StartupError
 from app.secrets import admin_key_file
 from app.settings import Settings, load_settings
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.store.store import Store
 from app.telemetry import Metrics
 from models.checkpoint import ModelFileError, verify

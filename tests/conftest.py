@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from app.settings import Settings
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.store.store import Store
 from app.telemetry import Metrics
 

@@ -14,7 +14,7 @@ from app.dialog.memory.recall import recall
 from app.domain import Candidate, Fact, Source, UserContext
 from app.errors import KindredError
 from app.serving.contract import AnyEngine
-from app.serving.load import Plan
+from app.serving.load.law import Plan
 
 Vector = NDArray[np.float32]
 

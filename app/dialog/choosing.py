@@ -13,7 +13,7 @@ from app.dialog.screen.machine import MachineText
 from app.dialog.screen.toxicity import Toxicity
 from app.domain import Candidate, Slate, Source, Speaker, UserContext
 from app.serving.contract import AnyEngine
-from app.serving.versions import Held
+from app.serving.versions.fleet import Held
 from app.settings import Settings
 from app.telemetry import StageTimer
 

@@ -24,14 +24,23 @@ from app.domain import (
     Source,
     Speaker,
 )
-from app.errors import Conflict, IdempotencyMismatch, InFlight, NotFound, StoreUnavailable
+from app.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    InFlight,
+    KindredError,
+    NotFound,
+    StoreUnavailable,
+)
+from app.redaction import frames
 from app.serving.contract import AnyEngine
 from app.settings import Settings
 from app.store import ids
 from app.store.spool.promises import Promise
 from app.store.store import Store
-from app.telemetry import Metrics
+from app.telemetry import Metrics, get_logger
 
+_NO_OTHER = "There is no other reply to this message."
 _LATEST = 50  # turns of the conversation that an alternative is screened against
 
 
@@ -73,7 +82,7 @@ class Companion:
         self._count_screened(request.reading)
         if request.reading.crisis:
             return self._care(request)
-        with self._engine.admission():
+        with self._engine.admission(source=request.source):
             return self._pipeline.reply(request)
 
     def _count_screened(self, reading: Reading) -> None:
@@ -89,15 +98,18 @@ class Companion:
             Conflict: the slate has no other candidate that may be shown.
         """
         if ids.is_unsaved(reply_id):
-            raise Conflict("There is no other reply to this message.")
+            raise Conflict(_NO_OTHER)
         parent = self._store.impressions.get(user_id, reply_id)
         if parent.alternative is not None:
             return self._store.impressions.get(user_id, parent.alternative).reply
         shown = (*parent.slate.shown, *((parent.slate.chosen,) if parent.slate.chosen else ()))
+        if policy.next_best(parent.slate.candidates, shown) is None:
+            # Screening adds reasons and takes none away: models are not asked in vain.
+            raise Conflict(_NO_OTHER)
         candidates, crisis = self._screened_now(user_id, parent)
         candidate = policy.next_best(candidates, shown)
         if candidate is None:
-            raise Conflict("There is no other reply to this message.")
+            raise Conflict(_NO_OTHER)
         # In a crisis nothing is tried out on anybody, whatever the first reply was part of.
         variants = {} if crisis else parent.reply.variants
         now = time.time()
@@ -175,12 +187,17 @@ class Companion:
         return Replay(chosen == recorded, chosen, text, recorded)
 
     def _care(self, request: ChatRequest) -> Reply:
-        """A crisis is answered whatever is lost: a conversation that is gone, the store itself."""
+        """A crisis is answered whatever is lost: a conversation that is gone, the store itself,
+        or what somebody broke in our own code."""
         try:
             if request.user_id and request.kept:
                 return self._care_kept(request)
         except (NotFound, StoreUnavailable):
             pass
+        except KindredError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever of ours is broken, help is named
+            get_logger("dialog").error("crisis", error=type(error).__name__, where=frames(error))
         if request.kept:
             self._metrics.failures.labels("crisis_unsaved").inc()
         else:

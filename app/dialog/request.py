@@ -21,9 +21,10 @@ class ChatRequest:
     `region` is the country that the client names ("" for none; `care.regions`): where help is.
     `keys` name the request for idempotency (0 to 2: message id, Idempotency-Key), `fingerprint`
     is the hash of its body. `kept`: false for a crisis that is answered and not written down, as
-    its writer sends more than can be. `attended` is entered while the models are waited for, and
-    ends that wait where the person has left; what they sent is saved by then. `read` is the input
-    screen.
+    its writer sends more than can be. `source` is where it comes from, an opaque name that is
+    compared and forgotten: under load, who holds most is refused first. `attended` is entered while
+    the models are waited for, and ends that wait where the person has left; what they sent is saved
+    by then. `read` is the input screen.
     """
 
     user_id: str
@@ -34,6 +35,7 @@ class ChatRequest:
     fingerprint: str = ""
     region: str = ""
     kept: bool = True
+    source: str = ""
     sent: Callable[[], Sequence[unremembered.SentLine]] = field(default=tuple, compare=False)
     attended: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, compare=False)
     read: Callable[[str], safety.Reading] = field(default=safety.Reading.of, compare=False)

@@ -65,6 +65,8 @@ def evaluate(
         result = Evaluator(targeting.OPERATORS).evaluate(rule, data)
     except LogicError as error:
         return _default(definition, variants, Reason.ERROR, str(error))
+    except Exception as error:  # noqa: BLE001 - nobody's answer is lost for a flag, a crisis' least
+        return _default(definition, variants, Reason.ERROR, type(error).__name__)
     if result is None:
         return _default(definition, variants, Reason.DEFAULT)
     name = text(result) if isinstance(result, str | bool | int | float) else ""

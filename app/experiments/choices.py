@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+_TINY = 1e-200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Choices:
     ) -> Choices:
         """From plain sequences; without a reward model q is 0, and DR is IPS.
 
+        A target below 1e-200 is none.
+
         Raises:
             ValueError: nothing was logged or is trusted, lengths differ, a value is outside its
                 bounds, or a reply was shown with propensity 0.
@@ -71,6 +74,8 @@ class Choices:
         numbers: dict[Hashable, int] = {}
         unit = np.array([numbers.setdefault(one, len(numbers)) for one in units], dtype=np.int64)
         rewards, propensities, targets, shown, wanted, missing, trusted = arrays
+        # Below this a float keeps few digits, and a ratio of two such sums may be anything.
+        targets = np.where(targets < _TINY, 0.0, targets)
         return cls(rewards, propensities, targets, shown, wanted, missing, trusted, unit)
 
     def weights(self, clip: float | None = None) -> Array:

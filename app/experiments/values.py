@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+_PLACE_DIGITS = 9  # of a place in a list
+
 
 def truthy(value: Any) -> bool:
     """JSON Logic's truth: false, null, 0, NaN, "" and [] are false."""
@@ -19,7 +21,10 @@ def number(value: Any) -> float:
     if value is None:
         return 0.0
     if isinstance(value, bool | int | float):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # an integer of more than 308 digits
+            return math.inf if value > 0 else -math.inf
     if isinstance(value, str):
         try:
             return float(value) if value.strip() else 0.0
@@ -48,11 +53,16 @@ def lookup(data: Any, path: Any, default: Any = None) -> Any:
     for part in text(path).split("."):
         if isinstance(data, Mapping) and part in data:
             data = data[part]
-        elif isinstance(data, list) and part.isdecimal() and int(part) < len(data):
+        elif isinstance(data, list) and _counts(part) and int(part) < len(data):
             data = data[int(part)]
         else:
             return default
     return default if data is None else data
+
+
+def _counts(part: str) -> bool:
+    """Whether a part of a path may be a place in a list: of thousands of digits is no number."""
+    return part.isdecimal() and len(part) <= _PLACE_DIGITS
 
 
 def loosely_equal(left: Any, right: Any) -> bool:

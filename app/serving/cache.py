@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.serving.byte_table import DIGEST_BYTES, ByteTable
-from app.serving.versions import Asked
+from app.serving.versions.fleet import Asked
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem, RerankResult
 

@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.serving.batching.pending import Pending
 from app.serving.health import Health
-from app.serving.load import Plan
-from app.serving.pending import Pending
-from app.serving.replies import Replies
-from app.serving.sentences import Sentences
-from app.serving.versions import Held
+from app.serving.load.law import Plan
+from app.serving.screens.replies import Replies
+from app.serving.screens.sentences import Sentences
+from app.serving.versions.fleet import Held
 from models.generator import Generation
 from models.reranker import RerankResult
 from retrieval.retriever import Hit
@@ -86,8 +86,11 @@ class AnyEngine(Protocol):
     def plan(self) -> Plan:
         """How many candidates a request that arrives now may have generated, and how long."""
 
-    def admission(self) -> AbstractContextManager[None]:
-        """Counts a request while it is answered; entering raises Overloaded (retry_after)."""
+    def admission(self, *, source: str = "") -> AbstractContextManager[None]:
+        """Counts a request while it is answered; entering raises Overloaded (retry_after).
+
+        `source`: where it comes from; who holds most of what is under way is refused first.
+        """
 
     def health(self) -> Health:
         """Whether requests should be sent here, and what was checked."""

@@ -6,7 +6,7 @@
     score ──► reranker's batcher          sentences, replies ► the screens' own batchers
 
 The models run on one native thread each. Of the reranker and the generator several versions may be
-loaded (`versions.py`, `swap.py`); whoever names none gets everybody's.
+loaded (`versions/`); whoever names none gets everybody's.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from app.errors import KindredError, Overloaded, StartupError
-from app.serving.batcher import Backlog, BatchReport
-from app.serving.control import ENCODER, GENERATOR, RERANKER, LoadController, limits_of
-from app.serving.gain import load_gain
-from app.serving.hang_watch import HangWatch
+from app.serving.batching.batcher import Backlog, BatchReport
+from app.serving.batching.hang_watch import HangWatch
+from app.serving.batching.pending import Pending
 from app.serving.health import Canaries, Health, HubMonitor
 from app.serving.lanes import BUDGETS, Lanes
-from app.serving.load import Plan
-from app.serving.loading import Models, folder_of, load_models, load_version
-from app.serving.peers import cores_share, peers_of
-from app.serving.pending import Pending
+from app.serving.load.controller import ENCODER, GENERATOR, RERANKER, LoadController, limits_of
+from app.serving.load.gain import load_gain
+from app.serving.load.law import Plan
+from app.serving.load.peers import cores_share, peers_of
 from app.serving.probes import Probes
 from app.serving.questions import Questions
-from app.serving.replies import Replies
-from app.serving.sentences import SentenceLane, Sentences
-from app.serving.swap import Named, StandIns, Swap
-from app.serving.versions import Fleet, Held, Versions
+from app.serving.screens.replies import Replies
+from app.serving.screens.sentences import SentenceLane, Sentences
+from app.serving.versions.fleet import Fleet, Held, Versions
+from app.serving.versions.loading import Models, folder_of, load_models, load_version
+from app.serving.versions.swap import Named, StandIns, Swap
 from app.settings import Settings
 from app.telemetry import Metrics, get_logger
 from models.contracts import GeneratorModel, RerankerModel
@@ -165,16 +165,19 @@ class Engine(Questions):
         """How many candidates a request that arrives now may have generated, and how long."""
         return self._control.plan()
 
-    def admission(self, *, background: bool = False) -> AbstractContextManager[None]:
+    def admission(
+        self, *, background: bool = False, source: str = ""
+    ) -> AbstractContextManager[None]:
         """Counts a request while it is answered; entering raises Overloaded (retry_after).
 
-        `background`: nobody waits for it, so it is refused first.
+        `background`: nobody waits for it, so it is refused first. `source`: where it comes from;
+        who holds most of what is under way is refused before others.
         """
         if self._state == HUNG:
             raise Overloaded("A model hangs", retry_after=_REPLACED_SECONDS)
         if self._state != SERVING and (background or self._state != DRAINING):
             raise Overloaded("Not serving", retry_after=1.0)
-        return self._control.admission(background=background)
+        return self._control.admission(background=background, source=source)
 
     def health(self) -> Health:
         """Ready if every model and screen answers a canary; not while loading, draining or hung."""

@@ -15,13 +15,13 @@ from functools import lru_cache
 import numpy as np
 
 from app.errors import Overloaded
+from app.serving.batching.pending import Pending
 from app.serving.contract import Vector
 from app.serving.health import Health
-from app.serving.load import Plan
-from app.serving.pending import Pending
-from app.serving.replies import Replies
-from app.serving.sentences import Sentences
-from app.serving.versions import Held
+from app.serving.load.law import Plan
+from app.serving.screens.replies import Replies
+from app.serving.screens.sentences import Sentences
+from app.serving.versions.fleet import Held
 from models.generator import Generation
 from models.registry import INSTALLED
 from models.reranker import RerankResult
@@ -147,7 +147,7 @@ class FakeEngine:
         return self._plan
 
     @contextmanager
-    def admission(self) -> Iterator[None]:
+    def admission(self, *, source: str = "") -> Iterator[None]:
         """Counts requests; refuses those above the bound."""
         if self._in_flight >= self._in_flight_max:
             raise Overloaded(retry_after=1.0)

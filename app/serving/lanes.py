@@ -15,13 +15,13 @@ import gevent
 import numpy as np
 from numpy.typing import NDArray
 
-from app.serving.batcher import Backlog, Batcher, BatchReport
+from app.serving.batching.batcher import Backlog, Batcher, BatchReport
+from app.serving.batching.policies import policy_for
+from app.serving.batching.queue import Budget
 from app.serving.cache import Recall, ScoreCodec, VectorCodec, VersionedCodec
-from app.serving.cores import Concurrency, Free, concurrency_for
-from app.serving.load import ENCODER, GENERATOR, RERANKER
-from app.serving.policies import policy_for
-from app.serving.queue import Budget
-from app.serving.versions import Asked, each_by_its_own
+from app.serving.load.cores import Concurrency, Free, concurrency_for
+from app.serving.load.law import ENCODER, GENERATOR, RERANKER
+from app.serving.versions.fleet import Asked, each_by_its_own
 from app.settings import Settings
 from app.telemetry import Metrics
 from models.contracts import (

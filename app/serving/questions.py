@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import DeadlineExceeded, KindredError, ModelFailure, Overloaded
+from app.serving.batching.pending import Pending
 from app.serving.cache import filled, unknown
-from app.serving.control import GENERATOR, RERANKER, LoadController
-from app.serving.control_request import failed, stage
 from app.serving.lanes import Lanes
-from app.serving.pending import Pending
-from app.serving.versions import Asked, Versions
+from app.serving.load.controller import GENERATOR, RERANKER, LoadController
+from app.serving.load.request import failed, stage
+from app.serving.versions.fleet import Asked, Versions
 from app.settings import Settings
 from app.telemetry import Metrics
 from models.contracts import EncoderModel, GeneratorModel, RerankerModel

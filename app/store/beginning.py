@@ -8,10 +8,10 @@ from typing import Any
 from app.domain import Reply, Turn, UserContext
 from app.errors import StoreUnavailable
 from app.store import marks, profile, traits, turns
-from app.store.codec import Cipher, estimate_tokens
 from app.store.core import LEASE_SECONDS, PAUSE_SECONDS, Core
 from app.store.keys import PersonKeys
 from app.store.link.client import Argument
+from app.store.sealing.codec import Cipher, estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)

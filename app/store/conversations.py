@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from app.domain import Conversation, Page, ReactionKind, Turn
 from app.errors import FieldError, InputError, NotFound
 from app.store import feelings, ids, impressions, marks, turns
-from app.store.codec import Cipher, Unreadable
 from app.store.core import Core
 from app.store.keys import PersonKeys
+from app.store.sealing.codec import Cipher, Unreadable
 
 
 @dataclass(frozen=True, slots=True)

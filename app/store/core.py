@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from app.errors import Unauthenticated
 from app.settings import Settings
-from app.store.codec import Cipher
-from app.store.keystore import KeyRing
 from app.store.link.client import RedisClient
 from app.store.refused import Refused
+from app.store.sealing.codec import Cipher
+from app.store.sealing.keystore import KeyRing
 from app.telemetry import Metrics
 
 LEASE_SECONDS = 30.0  # how long an unfinished request keeps its idempotency keys

@@ -17,9 +17,9 @@ from redis.exceptions import RedisError
 
 from app.domain import Impression
 from app.store import impressions, keys, records
-from app.store.codec import Cipher
 from app.store.core import Core
 from app.store.reaction_log import Position
+from app.store.sealing.codec import Cipher
 
 _PAGE = 1_000  # entries of one round trip
 Cells = Mapping[str, bytes]  # of one Redis hash or stream entry, names decoded

@@ -7,7 +7,7 @@ the same for the same word, so that a script sees whether it has changed without
 from __future__ import annotations
 
 from app.domain import Feeling
-from app.store.codec import Cipher, Unreadable
+from app.store.sealing.codec import Cipher, Unreadable
 
 
 def hidden(cipher: Cipher, conversation_id: str, word: str) -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from app.errors import IdempotencyMismatch, InFlight, StoreUnavailable, Unauthenticated
 from app.store import ids, keys, records
-from app.store.codec import Cipher, Unreadable
 from app.store.core import LEASE_SECONDS, Core
 from app.store.link.client import Argument
+from app.store.sealing.codec import Cipher, Unreadable
 
 _OURS = "#responses"  # owner of the key that seals responses to callers who are no person
 

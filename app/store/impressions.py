@@ -10,10 +10,10 @@ from typing import cast
 from app.domain import Impression, ReactionKind, Reply, Speaker, Turn
 from app.errors import NotFound, StoreUnavailable, Unauthenticated
 from app.store import ids, records, turns
-from app.store.codec import Cipher, Unreadable, estimate_tokens
 from app.store.core import RECENT_MAX, Core, milliseconds
 from app.store.keys import PersonKeys
 from app.store.link.client import Argument
+from app.store.sealing.codec import Cipher, Unreadable, estimate_tokens
 
 
 class Impressions:

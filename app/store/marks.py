@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 from app.domain import UserContext
 from app.store import ids
-from app.store.codec import Cipher, Unreadable
 from app.store.core import Core
+from app.store.sealing.codec import Cipher, Unreadable
 
 _NONE, _NOW, _BEFORE = b"0", b"1", b"2"  # no danger; in this very message; in an earlier one
 _ID = len(ids.make(ids.TURN, 0, 0.0))

@@ -11,9 +11,9 @@ from typing import cast
 from app.errors import NotFound, StoreUnavailable, Unauthenticated
 from app.store import ids
 from app.store.core import Core
-from app.store.erasure import erase_data
 from app.store.keys import ERASED, PREFIX, PersonKeys
-from app.store.ledger import LEDGER_SECONDS
+from app.store.privacy.erasure import erase_data
+from app.store.privacy.ledger import LEDGER_SECONDS
 from app.telemetry import get_logger
 
 _SCANNED = 1_000  # keys of one round trip

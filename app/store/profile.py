@@ -8,10 +8,10 @@ from typing import cast
 from app.domain import Fact, FactChange, Taste
 from app.errors import NotFound
 from app.store import records
-from app.store.codec import Cipher, Unreadable
 from app.store.core import Core
 from app.store.keys import PersonKeys
 from app.store.link.client import Argument
+from app.store.sealing.codec import Cipher, Unreadable
 
 
 class Profile:

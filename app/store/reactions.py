@@ -20,11 +20,11 @@ from app.domain import (
 from app.errors import NotFound, StoreUnavailable, Unauthenticated
 from app.store import ids, impressions, profile, reaction_log
 from app.store.asked import Asked
-from app.store.codec import Cipher
 from app.store.core import Core, milliseconds
 from app.store.keys import JUDGES, PersonKeys
 from app.store.link.client import Argument
 from app.store.people import People
+from app.store.sealing.codec import Cipher
 
 Arguments = list[Argument]  # ARGV
 Call = tuple[list[str], Arguments]  # KEYS and ARGV

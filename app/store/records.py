@@ -23,7 +23,7 @@ from app.domain import (
     Taste,
     Turn,
 )
-from app.store.codec import Unreadable
+from app.store.sealing.codec import Unreadable
 
 _Value = TypeVar("_Value")
 _More = ParamSpec("_More")

@@ -19,22 +19,22 @@ from app.store.flags import Flags
 from app.store.idempotency import Idempotency
 from app.store.impressions import Impressions
 from app.store.in_service import InService
-from app.store.keystore import KeyRing, KeyStore
-from app.store.ledger import LEDGER_SECONDS, Ledger, Offload, inline
 from app.store.link.brief import ConnectionPool, brief_pool
 from app.store.link.client import RedisClient, Replicas
-from app.store.master_key import load_master_key
 from app.store.people import People
-from app.store.personal import Personal
-from app.store.private_redis import PrivateRedis
+from app.store.privacy.ledger import LEDGER_SECONDS, Ledger, Offload, inline
+from app.store.privacy.personal import Personal
+from app.store.privacy.retention import Retention
 from app.store.profile import Profile
 from app.store.reactions import Reactions
-from app.store.redis_keys import RedisKeyStore
-from app.store.retention import Retention
+from app.store.sealing.keystore import KeyRing, KeyStore
+from app.store.sealing.master_key import load_master_key
+from app.store.sealing.redis_keys import RedisKeyStore
+from app.store.sealing.sqlite_keys import SqliteKeyStore
+from app.store.server.private_redis import PrivateRedis
 from app.store.spool.drainer import Drainer, Settle
 from app.store.spool.promises import Promises
 from app.store.spool.spool import Bounds, Spool
-from app.store.sqlite_keys import SqliteKeyStore
 from app.store.tallies import Tallies
 from app.telemetry import Metrics, get_logger
 

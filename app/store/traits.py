@@ -5,8 +5,8 @@ That the field is there tells nothing, and neither does its length.
 
 from __future__ import annotations
 
-from app.store.codec import Cipher, Unreadable
 from app.store.core import Core
+from app.store.sealing.codec import Cipher, Unreadable
 
 _MINOR, _NOT_SAID = b"minor=1", b"minor=0"  # of one length
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from app.domain import Speaker, Turn
 from app.store import records
-from app.store.codec import Cipher, Unreadable
 from app.store.core import Core
+from app.store.sealing.codec import Cipher, Unreadable
 
 
 def tail(cipher: Cipher, conversation_id: str, turn: Turn) -> bytes:

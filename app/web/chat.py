@@ -158,6 +158,7 @@ class _Chat:
             read=self._services.read,
             sent=partial(_lines, sent),
             region=region_of(sent.locale, request.headers.get("Accept-Language")),
+            source=address(request),
         )
         names = (("m", sent.message_id), ("k", call.idempotency_key))
         keys = tuple(f"{kind}:{name}" for kind, name in names if name is not None)

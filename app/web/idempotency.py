@@ -2,7 +2,8 @@
 
 Same key and same request: the stored response, with `Idempotency-Replayed: true`. Same key, other
 request: 422. The first still running: 409. Keys belong to their caller and live as the store says.
-Failures are not stored: a retry runs again.
+Failures are not stored, and neither are answers that are secret (`Operation.secret`): a retry runs
+again.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from app.web import (
     admin_session,
     chat,
     conversations,
+    head,
     health,
     observe,
     openapi,
@@ -66,6 +67,7 @@ def register(app: Flask, services: Services) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]
     observe.install(app, services.metrics)
     problems.install(app, services.metrics)
+    app.before_request(head.require_short)
     app.before_request(_refuse_undeclared)
     edge = make_edge(services)
     for module in _BLUEPRINTS:

@@ -13,10 +13,13 @@ from app.telemetry import Metrics, get_logger
 from app.web.problems import problem_of, unexpected
 
 MEDIA_TYPE = "text/event-stream"
+_ACCEPT_CHARS_MAX = 1_000  # a browser sends some two hundred; eight thousand take milliseconds
 
 
 def wanted(request: Request) -> bool:
-    """Whether the caller would rather have events than JSON."""
+    """Whether the caller would rather have events than JSON; not where it says so at length."""
+    if len(request.headers.get("Accept", "")) > _ACCEPT_CHARS_MAX:
+        return False
     kinds = request.accept_mimetypes
     best = kinds.best_match(["application/json", MEDIA_TYPE], default="application/json")
     return bool(best == MEDIA_TYPE)

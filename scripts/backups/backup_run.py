@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.settings import Settings, load_settings
-from app.store.keystore import KeyRing
+from app.store.sealing.keystore import KeyRing
 from app.store.store import Store
 from app.telemetry import Metrics
 from scripts.backups import files, records

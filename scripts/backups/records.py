@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from app.store.dump import Dumped
-from app.store.keystore import KeyRow
+from app.store.sealing.keystore import KeyRow
 from scripts.backups.files import BackupError
 
 DATA_FILE, KEYS_FILE, LEDGER_FILE = "data.bin", "keys.jsonl", "erasures"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from app.settings import Settings, load_settings
 from app.store.in_service import out_of_service
-from app.store.keystore import KeyRow
-from app.store.ledger import Ledger
+from app.store.privacy.ledger import Ledger
+from app.store.sealing.keystore import KeyRow
 from app.store.store import Store
 from app.telemetry import Metrics
 from scripts.backups import files, records

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from scripts.benches import report, service
 
 TITLE = "The HTTP path without models"

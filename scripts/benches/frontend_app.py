@@ -41,8 +41,8 @@ def _fake(settings: Settings, metrics: Metrics) -> FakeEngine:
 
 # Where a sample belongs: the innermost frame whose file (and function) a line names decides.
 _RULES = (
-    ("app/store/codec.py", "", "seal and open"),
-    ("app/store/keystore.py", "", "seal and open"),
+    ("app/store/sealing/codec.py", "", "seal and open"),
+    ("app/store/sealing/keystore.py", "", "seal and open"),
     ("app/store/records.py", "", "records (JSON)"),
     ("app/store/link/client.py", "", "Redis client"),
     ("/redis/", "", "Redis client"),

@@ -28,7 +28,7 @@ from app.dialog.features import Features
 from app.dialog.screen.machine import MachineText
 from app.domain import Candidate, Source, Speaker, Turn, UserContext
 from app.serving.engine import Engine
-from app.serving.load import Plan
+from app.serving.load.law import Plan
 from app.settings import Settings, load_settings
 from app.telemetry import Metrics
 from scripts.benches import report, service

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from app.serving.queue import Budget
+from app.serving.batching.queue import Budget
 from scripts.benches import children, rungs, standins, texts, zipf
 from scripts.benches.classifiers import Classifier, Tokens
 

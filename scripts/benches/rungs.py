@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.serving.queue import Budget, Entry, WaitingItems
+from app.serving.batching.queue import Budget, Entry, WaitingItems
 from scripts.benches import exports, texts
 from scripts.benches.classifiers import Classifier, OpenVinoClassifier, TorchClassifier
 from scripts.benches.standins import folder_of

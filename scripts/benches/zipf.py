@@ -17,8 +17,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from app.serving.batching.queue import Budget
 from app.serving.byte_table import ByteTable, entry_bytes
-from app.serving.queue import Budget
 from scripts.benches import texts
 from scripts.benches.classifiers import Classifier, Tokens
 

@@ -77,7 +77,7 @@ def _open(settings: Settings) -> Store:
             raise
         raise StartupError(
             f"{error.detail} (is the service running? without it, "
-            "`.venv/bin/python -m app.store.private_redis start` starts its Redis)"
+            "`.venv/bin/python -m app.store.server.private_redis start` starts its Redis)"
         ) from None
 
 

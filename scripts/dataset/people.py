@@ -7,10 +7,10 @@ key makes every text of theirs in the dataset unreadable, wherever a copy of it 
 
 from __future__ import annotations
 
-from app.store.codec import Cipher, Unreadable
-from app.store.keystore import KeyRing
-from app.store.personal import DATASET as OWNER
-from app.store.personal import dataset_name
+from app.store.privacy.personal import DATASET as OWNER
+from app.store.privacy.personal import dataset_name
+from app.store.sealing.codec import Cipher, Unreadable
+from app.store.sealing.keystore import KeyRing
 
 _REMEMBERED = 50_000  # people whose cipher is kept while a dataset is read
 

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 
 from app.domain import Impression, Source
 from app.settings import Settings, load_settings
-from app.store.codec import Cipher, Unreadable
 from app.store.export import open_body, open_comment
-from app.store.keystore import KeyRing
+from app.store.sealing.codec import Cipher, Unreadable
+from app.store.sealing.keystore import KeyRing
 from app.store.store import open_ring
 from app.telemetry import Metrics
 from models.training.examples import Example

@@ -9,8 +9,8 @@ from typing import Any
 
 from app.domain import Candidate, Impression
 from app.store import feelings
-from app.store.codec import Cipher, Unreadable
 from app.store.export import StreamEvent, open_body
+from app.store.sealing.codec import Cipher, Unreadable
 from scripts.dataset import schema
 from scripts.dataset.people import People
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from app.store.codec import Cipher, Unreadable
 from app.store.export import Cells, StreamEvent
 from app.store.reaction_log import Position
+from app.store.sealing.codec import Cipher, Unreadable
 from scripts.dataset import schema
 from scripts.dataset.manifest import Manifest, Part
 from scripts.dataset.parts import Step, commit, no_step, write_parts

@@ -15,11 +15,11 @@ from app.dialog.pipeline import ChatRequest
 from app.domain import Impression, ReactionEvent, ReactionKind
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.serving.engine import Engine
-from app.serving.indexing import load_retriever
-from app.serving.loading import Models, load_encoder
+from app.serving.versions.indexing import load_retriever
+from app.serving.versions.loading import Models, load_encoder
 from app.settings import Settings
 from app.store.people import Person
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.store.store import Store
 from app.telemetry import Metrics
 from models.contracts import RerankerModel

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 400.0  # torch alone may take a minute to import on a busy machine

@@ -16,7 +16,7 @@ from typing import Any
 
 import redis
 
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from tests.faults.service import Answer, Service, eventually
 from tests.lossy_line import LossyLine
 

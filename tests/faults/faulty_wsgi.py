@@ -30,7 +30,7 @@ from gevent.monkey import get_original
 
 from app.factory import create_app
 from app.serving.engine import Engine
-from app.serving.loading import Models, load_models
+from app.serving.versions.loading import Models, load_models
 from app.settings import Settings
 from app.telemetry import Metrics
 from models.generator import Generation

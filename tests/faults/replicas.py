@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from app.store.redis_binary import find_binary
+from app.store.server.binary import find_binary
 from tests.faults.service import eventually
 
 MAX_LAG = 2  # seconds: min-replicas-max-lag

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from app.serving.engine import Engine
-from app.serving.loading import Models
+from app.serving.versions.loading import Models
 from app.settings import Settings
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem, RerankResult

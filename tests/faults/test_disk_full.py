@@ -119,7 +119,7 @@ def test_row_5_a_full_disk_under_the_spool_promises_nothing(tmp_path: Path) -> N
 import os, sys, time
 from pathlib import Path
 from app.errors import StoreUnavailable
-from app.store.ledger import inline
+from app.store.privacy.ledger import inline
 from app.store.spool.frames import Entry
 from app.store.spool.spool import Spool
 from app.telemetry import Metrics, configure_logging
@@ -155,7 +155,7 @@ def test_row_5_a_file_that_may_not_grow_promises_nothing(tmp_path: Path) -> None
 import os, resource, sys, time
 from pathlib import Path
 from app.errors import StoreUnavailable
-from app.store.ledger import inline
+from app.store.privacy.ledger import inline
 from app.store.spool.frames import Entry
 from app.store.spool.spool import Spool
 from app.telemetry import Metrics, configure_logging
@@ -197,7 +197,7 @@ def _adopted(folder: Path) -> list[str]:
     code = """
 import sys, time
 from pathlib import Path
-from app.store.ledger import inline
+from app.store.privacy.ledger import inline
 from app.store.spool.spool import Spool
 from app.telemetry import Metrics, configure_logging
 configure_logging("error")

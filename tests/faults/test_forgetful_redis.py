@@ -10,7 +10,7 @@ import redis
 
 from app.errors import StartupError
 from app.settings import Settings
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.store.store import Store
 from app.telemetry import Metrics
 from tests.faults.conftest import StartService

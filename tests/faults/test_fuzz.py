@@ -1,7 +1,7 @@
 """Row 38 at the real service: a fuzzer over its document, through gunicorn and over the network.
 
 The same fuzzer without a network, and longer: `tests/app/web/test_openapi.py`. Texts and schedules:
-`tests/app/web/test_text.py`, `tests/app/serving/test_batcher_schedules.py`.
+`tests/app/web/test_text.py`, `tests/app/serving/batching/test_batcher_schedules.py`.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ import gevent
 import pytest
 import torch
 
-from app.serving.batcher import Batcher
+from app.serving.batching.batcher import Batcher
+from app.serving.batching.queue import Budget
 from app.serving.health import TICK_SECONDS, HubMonitor
-from app.serving.queue import Budget
 from app.telemetry import Metrics
 
 PROMISE = 0.020  # seconds

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.ledger import inline
+from app.store.privacy.ledger import inline
 from app.store.spool.frames import Entry, pack
 from app.store.spool.spool import Spool
 from app.telemetry import Metrics
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 CHILD = """
 import sys, time
 from pathlib import Path
-from app.store.ledger import inline
+from app.store.privacy.ledger import inline
 from app.store.spool.frames import Entry
 from app.store.spool.spool import Spool
 from app.telemetry import Metrics

@@ -79,7 +79,7 @@ def result() -> dict[str, Any]:
 
 
 def test_the_artifact_is_what_serving_reads(tmp_path: Any) -> None:
-    from app.serving.gain import load_gain
+    from app.serving.load.gain import load_gain
     from scripts.benches import report
 
     report.save(tmp_path / "gain.json", gain.artifact(result()))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.serving.queue import Budget
+from app.serving.batching.queue import Budget
 from scripts.benches import (
     classifiers,
     generate,

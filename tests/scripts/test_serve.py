@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 400.0  # the first start builds the index

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from app.serving.cost import Cost
-from app.serving.queue import Budget, Entry, WaitingItems
-from app.serving.reports import Backlog, BatchReport
+from app.serving.batching.queue import Budget, Entry, WaitingItems
+from app.serving.batching.reports import Backlog, BatchReport
+from app.serving.load.cost import Cost
 
 Done = Callable[[bool], None]
 """Told whether the item was run before its deadline."""

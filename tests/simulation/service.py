@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from random import Random
 
 from app.errors import Overloaded
-from app.serving.control import (
+from app.serving.batching.queue import Budget
+from app.serving.batching.reports import BatchReport
+from app.serving.load.controller import (
     ENCODER,
     GENERATOR,
     RERANKER,
     LoadController,
 )
-from app.serving.control_request import Request, current_request
-from app.serving.cost import Cost
-from app.serving.load import Limits
-from app.serving.queue import Budget
-from app.serving.reports import BatchReport
+from app.serving.load.cost import Cost
+from app.serving.load.law import Limits
+from app.serving.load.request import Request, current_request
 from app.telemetry import Metrics
 from tests.simulation.machine import Clock, Machine
 

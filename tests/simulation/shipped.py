@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from app.serving.control import limits_of
-from app.serving.cost import Cost
-from app.serving.gain import load_gain
-from app.serving.load import Limits
+from app.serving.load.controller import limits_of
+from app.serving.load.cost import Cost
+from app.serving.load.gain import load_gain
+from app.serving.load.law import Limits
 from app.settings import Settings
 from tests.simulation.service import BUDGETS, COSTS, Service, Summary
 

@@ -1,7 +1,7 @@
 """The input screen: rules, a linear reader and a sentence reader, each there when the next is not.
 
 Rules need nothing but the words. The linear reader (`models/text_reader.py`) can only add to them.
-The sentence reader (`models/sentence_reader.py`, asked through `app.serving.sentences`) weighs what
+The sentence reader (`models/sentence_reader.py`, asked through `app.serving.screens`) weighs what
 both said and decides; where it is missing, late or fails, the first two decide without it. All are
 handed in, and trained by `scripts/train_safety`.
 """

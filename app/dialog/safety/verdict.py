@@ -20,7 +20,7 @@ LIMIT = 6.0
 
 
 class Sentences(Protocol):
-    """The sentence reader as `app.serving.sentences` serves it."""
+    """The sentence reader as `app.serving.screens.sentences` serves it."""
 
     @property
     def stack(self) -> Mapping[str, Mapping[str, float]]:

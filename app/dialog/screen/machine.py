@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from app.domain import Candidate, Source
-from app.serving.pending import Pending
-from app.serving.replies import Reasons, Replies
+from app.serving.batching.pending import Pending
+from app.serving.screens.replies import Reasons, Replies
 
 
 class MachineText:

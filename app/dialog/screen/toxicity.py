@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Toxicity(Protocol):
-    """What the screen asks of the reader, which is loaded elsewhere (`app/serving/toxicity.py`)."""
+    """What the screen asks of the reader, loaded by `app/serving/screens/toxicity.py`."""
 
     def finds(self, text: str) -> bool:
         """Whether the text is above a threshold of the reader."""

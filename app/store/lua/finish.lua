@@ -32,12 +32,19 @@ if redis.call('EXISTS', KEYS[6]) == 1 then
 end
 
 show(KEYS, ARGV)
--- Marks that came since stay, and so do those by which another reply has settled some of these.
-local marks, seen = redis.call('HGET', KEYS[3], 'marks') or NONE, ARGV[27]
-if string.sub(marks, 1, #seen) == seen then
-  marks = string.sub(marks, #seen + 1)
+-- Marks that came since stay, and so does what another reply has put in the place of some of these.
+-- All are of one length.
+local marks, size, seen, since = redis.call('HGET', KEYS[3], 'marks') or NONE, #ARGV[28], {}, {}
+for i = 1, #ARGV[27], size do
+  seen[string.sub(ARGV[27], i, i + size - 1)] = true
 end
-redis.call('HSET', KEYS[3], 'marks', ARGV[28] .. marks)
+for i = 1, #marks, size do
+  local mark = string.sub(marks, i, i + size - 1)
+  if not seen[mark] then
+    since[#since + 1] = mark
+  end
+end
+redis.call('HSET', KEYS[3], 'marks', ARGV[28] .. table.concat(since))
 if ARGV[23] == '1' then
   redis.call('HDEL', KEYS[3], 'crisis') -- where an earlier release kept it, in clear
 end

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from redis.exceptions import RedisError
 
 from app.errors import KindredError, StoreUnavailable
-from app.store.codec import Unreadable
 from app.store.link import troubles
 from app.store.link.client import RedisClient
 from app.store.link.patience import patience
+from app.store.sealing.codec import Unreadable
 from app.store.spool.file import SpoolFile
 from app.store.spool.frames import Frame
 from app.store.spool.promises import Promise, Promises

@@ -17,9 +17,9 @@ from typing import TypeVar
 
 from app.errors import StartupError, StoreUnavailable
 from app.store.disk import sync_folder
-from app.store.ledger import Offload
+from app.store.privacy.ledger import Offload
 from app.store.spool.file import SpoolFile
-from app.store.spool.frames import Entry, Frame, pack
+from app.store.spool.frames import PAYLOAD_MAX, Entry, Frame, pack
 from app.store.spool.rejects import keep_rejected
 from app.telemetry import Metrics, get_logger
 
@@ -29,11 +29,16 @@ _SUFFIX = ".spool"
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one process keeps at most; `person_entries` keeps one person from taking it all."""
+    """What one process keeps at most; those of a person keep one person from taking it all."""
 
     entries: int = 100_000
     bytes: int = 16 * 1024 * 1024
     person_entries: int = 200
+
+    @property
+    def person_bytes(self) -> int:
+        """A part in 128: two hundred long comments would be one in ten."""
+        return max(PAYLOAD_MAX, self.bytes // 128)
 
 
 @dataclass(slots=True)
@@ -75,6 +80,7 @@ class Spool:
         self._entries = self._bytes = 0  # waiting, those on their way to the disk among them
         self._targets: Counter[str] = Counter()
         self._people: Counter[str] = Counter()
+        self._people_bytes: Counter[str] = Counter()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -180,7 +186,9 @@ class Spool:
     def _require_room(self, entry: Entry, size: int) -> None:
         bounds = self._bounds
         full = self._entries >= bounds.entries or self._bytes + size > bounds.bytes
-        if full or self._people[entry.user_id] >= bounds.person_entries:
+        theirs = self._people[entry.user_id] >= bounds.person_entries
+        long = self._people_bytes[entry.user_id] + size > bounds.person_bytes
+        if full or theirs or long:
             self._metrics.spool_outcomes.labels("refused-full").inc()
             raise StoreUnavailable("No more can be kept just now", retry_after=5.0)
 
@@ -205,6 +213,10 @@ class Spool:
             self._retire()
 
     def _append(self, packed: list[bytes]) -> None:
+        if self._file is not None and self._file.end > self._bounds.bytes:
+            # What was settled goes with its file: one that never runs empty would grow for ever.
+            self._others.append(self._file)
+            self._file = None
         if self._file is None:
             name = f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}"
             self._file = SpoolFile.make(self._folder / name)
@@ -243,8 +255,12 @@ class Spool:
     def _count(self, entry: Entry, size: int, by: int) -> None:
         self._entries += by
         self._bytes += by * size
-        for counts, name in ((self._targets, entry.target), (self._people, entry.user_id)):
-            counts[name] += by
+        for counts, name, much in (
+            (self._targets, entry.target, by),
+            (self._people, entry.user_id, by),
+            (self._people_bytes, entry.user_id, by * size),
+        ):
+            counts[name] += much
             if not counts[name]:
                 del counts[name]
 

@@ -17,7 +17,7 @@ from app.domain import (
     Taste,
 )
 from app.store.contexts import TurnView
-from app.store.personal import Entry, Kept, Standing
+from app.store.privacy.personal import Entry, Kept, Standing
 from app.web.schemas.account import MemoryOut
 from app.web.schemas.common import Projection, Timestamp, shown
 from app.web.schemas.conversations import ConversationItem, TurnOut

@@ -14,9 +14,9 @@ from app.dialog.pipeline import ChatRequest
 from app.domain import Reply, Slate, Source
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.experiments.model_flags import definition
+from app.serving.batching.pending import Pending
 from app.serving.fakes import FakeEngine
-from app.serving.pending import Pending
-from app.serving.versions import Fleet, Held, Versions
+from app.serving.versions.fleet import Fleet, Held, Versions
 from app.settings import Settings
 from app.store.people import Person
 from app.store.store import Store

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.experiments.assignment import Reason, evaluate
 from app.experiments.defaults import DEFAULT_FLAGS
+from app.experiments.json_logic import Evaluator
 from app.experiments.schema import validate
 
 VARIANTS = {"hit": True, "miss": False, "none": False}
@@ -52,6 +53,10 @@ def chosen(condition: Any, context: dict[str, Any] | None = None) -> bool:
         ({"==": [{"+": [1, "2"]}, 3]}, True),
         ({"==": [{"-": [2]}, -2]}, True),
         ({"==": [{"%": [{"var": "$flagd.timestamp"}, 7]}, 6]}, True),
+        ({">": [10**400, 1]}, True),  # larger than any float, which Python refuses to make of it
+        ({"<": [-(10**400), {"min": [10**400]}]}, True),
+        ({"==": [{"+": [10**400, 1]}, "Infinity"]}, True),
+        ({"==": [{"var": "list." + "9" * 5_000}, None]}, True),
         ({"==": [{"max": [[1, 5, 2]]}, 5]}, True),
         ({"==": [{"substr": ["companion", 3, 2]}, "pa"]}, True),
         ({"==": [{"cat": ["a", 1, True, None]}, "a1true"]}, True),
@@ -138,6 +143,18 @@ def test_a_broken_rule_gives_the_default_variant(rule: Any) -> None:
     result = evaluate({**definition, "targeting": rule}, "flag", {})
     assert (result.variant, result.reason) == ("none", Reason.ERROR)
     assert result.error
+
+
+def test_an_error_that_nobody_foresaw_gives_the_default_variant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("of an operator")
+
+    monkeypatch.setattr(Evaluator, "evaluate", fails)
+    definition = {"state": "ENABLED", "variants": VARIANTS, "defaultVariant": "none"}
+    result = evaluate({**definition, "targeting": {"!": [1]}}, "flag", {})
+    assert (result.variant, result.reason, result.error) == ("none", Reason.ERROR, "RuntimeError")
 
 
 def test_endless_rules_end() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.experiments.off_policy import Choices, Report, difference, evaluate
@@ -104,6 +104,7 @@ def test_snips_moves_with_every_reward_and_no_further(shift: float, seed: int) -
         max_size=30,
     )
 )
+@example([(0.75, 1.0, 5e-324, 0)])
 @settings(deadline=None)
 def test_estimates_stay_where_rewards_are(rows: list[tuple[float, float, float, int]]) -> None:
     reward, propensity, target, units = (list(column) for column in zip(*rows, strict=True))

@@ -20,7 +20,7 @@ from app.serving.cache import (
     filled,
     unknown,
 )
-from app.serving.versions import Asked, Served
+from app.serving.versions.fleet import Asked, Served
 from app.telemetry import Metrics
 from models.contracts import EncodeItem, RerankItem, RerankResult
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from app.errors import DeadlineExceeded
+from app.serving.batching.reports import BatchReport
 from app.serving.engine import Engine
-from app.serving.reports import BatchReport
-from app.serving.versions import Asked
+from app.serving.versions.fleet import Asked
 from app.telemetry import Metrics
 
 FAR = 60.0

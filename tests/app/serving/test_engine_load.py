@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from app.errors import DeadlineExceeded, KindredError, ModelFailure, Overloaded
-from app.serving.control_request import current_request
 from app.serving.engine import Engine, Pending
-from app.serving.peers import FILE, Peers
+from app.serving.load.peers import FILE, Peers
+from app.serving.load.request import current_request
 
 Open = Callable[..., Engine]
 TURNS = ["hello, how are you?"]

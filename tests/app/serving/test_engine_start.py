@@ -12,7 +12,7 @@ import pytest
 
 from app.errors import StartupError
 from app.serving.engine import Engine
-from app.serving.loading import threads_for
+from app.serving.versions.loading import threads_for
 from app.settings import Settings
 from app.telemetry import Metrics
 

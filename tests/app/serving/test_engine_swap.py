@@ -14,9 +14,9 @@ from pathlib import Path
 import gevent
 import pytest
 
-from app.serving.canary import CanaryFailed, try_reranker
 from app.serving.engine import Engine
-from app.serving.swap import POLL_SECONDS
+from app.serving.versions.canary import CanaryFailed, try_reranker
+from app.serving.versions.swap import POLL_SECONDS
 from app.settings import Settings
 from app.telemetry import Metrics
 from models.checkpoint import load_manifest, write_manifest
@@ -70,7 +70,7 @@ def test_nobody_is_dropped_while_versions_come_and_go(
     tiny: Path, tiny_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The tiny generator is untrained: it has nothing to say, and its canary would say so.
-    monkeypatch.setattr("app.serving.loading.try_generator", lambda model, settings: None)
+    monkeypatch.setattr("app.serving.versions.loading.try_generator", lambda model, settings: None)
     settings = tiny_settings(rank_deadline_ms=60_000, gather_deadline_ms=60_000, cache_mb=1)
     new = reranker_like(tmp_path / "new", tiny, penalty=0.9)
     writer = generator_like(tmp_path / "writer", tiny)

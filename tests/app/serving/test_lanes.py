@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.errors import ModelFailure
-from app.serving.batcher import Batcher
+from app.serving.batching.batcher import Batcher
+from app.serving.batching.queue import Budget
 from app.serving.lanes import RerankSlate, slates
-from app.serving.queue import Budget
 from app.telemetry import Metrics
 from models.contracts import RerankItem, RerankResult
 

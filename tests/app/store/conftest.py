@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.store import ids
 from app.store.contexts import BeginRequest, Begun, FinishRequest
 from app.store.people import Person
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.store.store import Store
 from app.telemetry import Metrics
 

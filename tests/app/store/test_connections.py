@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from app.store.link.client import RedisClient
 from app.store.link.connections import Connections
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.telemetry import Metrics
 
 Open = Callable[..., Connections]

@@ -8,10 +8,10 @@ import pytest
 import redis
 
 from app.domain import ReactionKind
-from app.store.codec import Unreadable
 from app.store.export import Page, open_body, open_comment
 from app.store.ids import partition_of
 from app.store.keys import events, reactions
+from app.store.sealing.codec import Unreadable
 
 
 def test_an_empty_stream_has_a_state_too(store: Any) -> None:

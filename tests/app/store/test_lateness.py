@@ -14,7 +14,7 @@ from app.errors import StoreUnavailable
 from app.store.link.client import RedisClient
 from app.store.link.connections import NoneFree
 from app.store.link.lateness import Lateness
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.telemetry import Metrics
 
 ROOT = Path(__file__).parents[3]

@@ -11,10 +11,10 @@ import redis
 
 from app.domain import Feeling
 from app.store import marks
-from app.store.codec import Cipher
 from app.store.keys import PersonKeys
+from app.store.sealing.codec import Cipher
 from tests.app.store.conftest import Chat, Clock
-from tests.app.store.test_privacy import values
+from tests.app.store.privacy.test_privacy import values
 
 WORDS = [b"crisis", *(feeling.encode() for feeling in Feeling)]
 
@@ -130,6 +130,22 @@ def test_a_crisis_that_was_never_answered_stays_and_the_marks_become_one(
     chat.say("hello?", place)
     assert len(marks_of(chat, empty_redis, place)) == one
     assert is_marked(chat, place)
+
+
+@pytest.mark.parametrize("crisis", [False, True])
+def test_messages_that_always_overlap_leave_no_marks_behind(
+    chat: Chat, empty_redis: redis.Redis, crisis: bool
+) -> None:
+    place = chat.say("hi").conversation_id
+    one = len(marks_of(chat, empty_redis, place))
+    waiting = [chat.begin("first", place).context, chat.begin("second", place).context]
+    for i in range(40):  # none is answered before another has begun
+        waiting.append(chat.begin(f"message {i}", place, crisis=crisis).context)
+        chat.finish(waiting.pop(0), crisis=crisis)
+    assert len(marks_of(chat, empty_redis, place)) <= 5 * one
+    assert is_marked(chat, place) is crisis
+    chat.say("alone", place)
+    assert len(marks_of(chat, empty_redis, place)) == one
 
 
 def test_marks_are_bounded_but_a_crisis_always_adds_its_own(

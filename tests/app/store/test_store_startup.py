@@ -16,7 +16,7 @@ from app.domain import ReactionKind
 from app.errors import StartupError, StoreUnavailable, Unauthenticated
 from app.store.keys import PersonKeys
 from app.store.link.client import load_script
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.store.store import Store
 
 

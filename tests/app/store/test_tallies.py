@@ -10,7 +10,7 @@ import redis
 from app.errors import StoreUnavailable
 from app.store import tallies
 from app.store.link.client import RedisClient
-from app.store.private_redis import PrivateRedis
+from app.store.server.private_redis import PrivateRedis
 from app.store.store import Store
 from tests.app.store.conftest import Chat, Clock
 

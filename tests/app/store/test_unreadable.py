@@ -11,9 +11,9 @@ import redis
 from app.domain import Fact, FactChange, ReactionKind, Taste
 from app.errors import NotFound, StoreUnavailable
 from app.store import records
-from app.store.codec import Unreadable
 from app.store.idempotency import StoredResponse
 from app.store.keys import PersonKeys
+from app.store.sealing.codec import Unreadable
 
 NEWER = json.dumps({"v": records.VERSION + 1}).encode()
 LACKING = json.dumps({"v": records.VERSION}).encode()

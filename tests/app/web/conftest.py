@@ -19,6 +19,7 @@ from app.telemetry import Metrics
 from app.web.register import register
 from app.web.services import Services
 from tests.app.web.helpers import ADMIN_KEY, JWT_SECRET, Admin, Edge, FixedHealth, Person, Script
+from tests.own_data import write_part
 
 ROOT = Path(__file__).parents[3]
 LINES = 4  # of each file of the bank
@@ -28,10 +29,7 @@ LINES = 4  # of each file of the bank
 def engine_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with room for a slow machine, over a small part of the bank."""
     folder = tmp_path_factory.mktemp("web")
-    (folder / "data" / "bank").mkdir(parents=True)
-    for path in sorted((ROOT / "data" / "bank").glob("*.jsonl")):
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:LINES]
-        (folder / "data" / "bank" / path.name).write_text("".join(lines), encoding="utf-8")
+    write_part(folder / "data", bank=LINES)
     return Settings(
         var_dir=folder / "var",
         data_dir=folder / "data",

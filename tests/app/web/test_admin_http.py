@@ -244,6 +244,10 @@ def test_explain_and_replay(person: Person, admin: Admin) -> None:
         "text": reply["text"],
         "recorded": explained["chosen"],
     }
+    # Whatever is kept for a key is sealed by no person's key, and this is somebody's text.
+    for _ in range(2):
+        path, key = f"/admin/v1/replies/{reply['reply_id']}/replay", {"Idempotency-Key": "again"}
+        assert "Idempotency-Replayed" not in admin("POST", path, **key).headers
     for path in ("explain", "replay"):
         method = "GET" if path == "explain" else "POST"
         assert_problem(admin(method, f"/admin/v1/replies/r1/{path}"), 404, "not-found")

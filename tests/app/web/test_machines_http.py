@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import redis
 
+from app.telemetry import Metrics
+from app.web.health import Exposition
 from tests.app.web.helpers import Edge, FixedHealth, Person, Script, assert_problem
 
 
@@ -128,3 +130,29 @@ def test_admin_without_its_slash_leads_there(edge: Edge) -> None:
     answer = edge.client.get("/admin")
     assert answer.status_code == 308
     assert answer.headers["Location"].endswith("/admin/")
+
+
+def test_metrics_are_made_anew_as_far_as_a_share_of_the_time_allows(metrics: Metrics) -> None:
+    """Anybody may ask for them, and each time they are made nobody else is answered."""
+    now, made = [100.0], []
+
+    class Slow:
+        def describe(self) -> list[Any]:
+            return []
+
+        def collect(self) -> list[Any]:
+            now[0] += 0.1
+            made.append(now[0])
+            return []
+
+    metrics.registry.register(Slow())  # type: ignore[arg-type]
+    exposition = Exposition(metrics, lambda: now[0])
+    first = exposition.text()
+    assert b"kindred_requests" in first
+    for _ in range(50):
+        exposition.text()
+    assert 2 <= len(made) <= 3
+    now[0] += 60
+    metrics.failures.labels("somewhere").inc()
+    assert b"somewhere" in exposition.text()
+    assert len(made) <= 4

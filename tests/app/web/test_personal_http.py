@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain import LearnedModel
-from app.store.personal import DATASET, Personal
+from app.store.privacy.personal import DATASET, Personal
 from app.store.store import Store
 from app.web.schemas.personal import ErasedOut, ExportOut
 from tests.app.web.helpers import Edge, Person, assert_problem

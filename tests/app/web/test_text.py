@@ -68,3 +68,12 @@ def test_long_runs_of_white_space_hold_nobody_up(between: str) -> None:
     begun = time.process_time()
     normalised(text)
     assert time.process_time() - begun < 0.5  # four seconds, where each place begins a search
+
+
+@pytest.mark.faults(25)
+@pytest.mark.parametrize("marks", ["\u0f73", "\u0301\u0316", "\u0344", "\u05ae\u0f71"])
+def test_long_runs_of_marks_hold_nobody_up(marks: str) -> None:
+    text = "a" + (marks * 20_000)[:20_000] + "b"
+    begun = time.process_time()
+    assert 2 < len(normalised(text)) < 10
+    assert time.process_time() - begun < 0.2  # a second, where a run of them is put in order

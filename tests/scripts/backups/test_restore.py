@@ -12,7 +12,7 @@ import redis
 from app.errors import Unauthenticated
 from app.settings import Settings
 from app.store import keys
-from app.store.rotation import rotate_master
+from app.store.sealing.rotation import rotate_master
 from app.store.store import Store
 from tests.scripts.backups.conftest import Lose, Run, everything, texts
 from tests.scripts.dataset.talk import Talker

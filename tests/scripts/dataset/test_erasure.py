@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.settings import Settings
-from app.store.ledger import LEDGER_SECONDS
+from app.store.privacy.ledger import LEDGER_SECONDS
 from app.store.store import Store
 from scripts.dataset import manifest as manifests
 from scripts.dataset.erasure import compact

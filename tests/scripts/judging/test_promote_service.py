@@ -21,6 +21,7 @@ import pytest
 
 from models.checkpoint import write_manifest
 from models.reranker import CONFIG
+from tests.own_data import write_part
 
 ROOT = Path(__file__).parents[3]
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -51,11 +52,7 @@ class Service:
     """scripts/serve on a port of its own, with a small bank."""
 
     def __init__(self, folder: Path) -> None:
-        bank = folder / "data" / "bank"
-        bank.mkdir(parents=True)
-        for path in sorted((ROOT / "data" / "bank").glob("*.jsonl")):
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:LINES]
-            (bank / path.name).write_text("".join(lines), encoding="utf-8")
+        write_part(folder / "data", bank=LINES)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"

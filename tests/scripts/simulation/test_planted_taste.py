@@ -13,6 +13,7 @@ from scripts.simulation import rounds
 from scripts.simulation.people import Population
 from scripts.simulation.rounds import Plan, Round, Stage
 from scripts.simulation.traits import NAMES, Array
+from tests.own_data import write_part
 
 ROOT = Path(__file__).parents[3]
 ASKS = NAMES.index("asks")
@@ -23,13 +24,7 @@ STRENGTH = 3.0  # logits for each deviation of "asks"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A part of the project's own bank and dialogs."""
-    root: Path = tmp_path_factory.mktemp("data")
-    for name, lines in (("bank", 12), ("dialogs", 4)):
-        (root / name).mkdir()
-        for path in sorted((ROOT / "data" / name).glob("*.jsonl")):
-            kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
-            (root / name / path.name).write_text("".join(kept), encoding="utf-8")
-    return root
+    return write_part(tmp_path_factory.mktemp("data"), bank=12, dialogs=4)
 
 
 def liked(result: dict[str, Any], arm: str) -> list[float]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.own_data import write_part
+
 ROOT = Path(__file__).parents[3]
 SIMULATE = ROOT / "scripts" / "simulate"
 REPRODUCE = ROOT / "scripts" / "reproduce"
@@ -21,13 +23,7 @@ SMALL = ["--rounds", "2", "--people", "14", "--messages", "6"]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small part of the project's own bank and dialogs."""
-    root: Path = tmp_path_factory.mktemp("data")
-    for name, lines in (("bank", 6), ("dialogs", 4)):
-        (root / name).mkdir()
-        for path in sorted((ROOT / "data" / name).glob("*.jsonl")):
-            kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
-            (root / name / path.name).write_text("".join(kept), encoding="utf-8")
-    return root
+    return write_part(tmp_path_factory.mktemp("data"), bank=6, dialogs=4)
 
 
 def start(script: Path, *words: object, **options: Any) -> subprocess.Popen[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.store.ledger import inline
+from app.store.privacy.ledger import inline
 from app.store.spool.frames import Entry
 from app.store.spool.spool import Bounds, Spool
 from app.telemetry import Metrics
@@ -54,3 +54,11 @@ def make_spool(tmp_path: Path, metrics: Metrics) -> Iterator[MakeSpool]:
 def spool(make_spool: MakeSpool) -> Spool:
     """An open spool with nothing in it."""
     return make_spool()
+
+
+def files(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "spool").glob("*.spool"))
+
+
+def outcome(metrics: Metrics, name: str) -> float:
+    return float(metrics.spool_outcomes.labels(name)._value.get())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,9 @@ from app.store.spool import file as spool_file
 from app.store.spool.frames import frames_of, pack
 from app.store.spool.spool import Spool
 from app.telemetry import Metrics
-from tests.app.store.spool.conftest import MakeSpool, entry, waiting
+from tests.app.store.spool.conftest import MakeSpool, entry, files, outcome, waiting
 
 ROOT = Path(__file__).parents[4]
-
-
-def files(tmp_path: Path) -> list[Path]:
-    return sorted((tmp_path / "spool").glob("*.spool"))
-
-
-def outcome(metrics: Metrics, name: str) -> float:
-    return float(metrics.spool_outcomes.labels(name)._value.get())
 
 
 def test_what_is_put_comes_out_in_order_and_only_once(spool: Spool, tmp_path: Path) -> None:
@@ -115,70 +105,38 @@ def test_it_is_bounded_and_has_room_again(
     spool.put(entry())
 
 
-def test_a_live_owner_keeps_its_file_and_a_dead_one_is_adopted(
+def test_long_comments_of_a_few_do_not_fill_it(make_spool: MakeSpool, metrics: Metrics) -> None:
+    spool = make_spool()
+    long = b"c" * 8_000  # as long as a comment can be
+    kept = 16 * 1024 * 1024 // 128 // len(pack(entry(sealed=long)))
+    for _ in range(kept):
+        spool.put(entry(sealed=long))
+    with pytest.raises(StoreUnavailable):
+        spool.put(entry(sealed=long))
+    assert outcome(metrics, "refused-full") == 1
+    spool.put(entry(user_id="another", sealed=long))
+    spool.settle(*(spool.first() or pytest.fail("nothing waits")))
+    spool.put(entry(sealed=long))
+    assert len(waiting(spool)) == kept + 1
+
+
+def test_a_file_that_never_runs_empty_does_not_grow_for_ever(
     make_spool: MakeSpool, tmp_path: Path
 ) -> None:
-    first = make_spool()
-    kept = [entry() for _ in range(3)]
-    for each in kept:
-        first.put(each)
-    head = first.first()
-    assert head is not None
-    first.settle(*head)
-    second = make_spool()
-    assert second.entries == 0  # the first one lives
-    later = entry()
-    second.put(later)
-    first.close()
-    second.adopt()
-    assert second.holds("r1")
-    assert len(files(tmp_path)) == 2
-    assert waiting(second) == [*kept[1:], later]  # by the time of the promise
+    size = len(pack(entry()))
+    spool = make_spool(bytes=8 * size)
+    spool.put(first := entry())
+    told = [first]
+    for _ in range(100):
+        spool.put(another := entry())
+        told.append(another)
+        head = spool.first()
+        assert head is not None
+        assert head[1].entry == told.pop(0)
+        spool.settle(*head)
+        assert sum(file.stat().st_size for file in files(tmp_path)) < 25 * size
+    assert waiting(spool) == told
     assert files(tmp_path) == []
-
-
-def test_a_process_that_is_killed_is_dead(make_spool: MakeSpool, tmp_path: Path) -> None:
-    child = """
-import sys, time
-from pathlib import Path
-from app.store.ledger import inline
-from app.store.spool.spool import Spool
-from app.store.spool.frames import Entry
-from app.telemetry import Metrics
-spool = Spool(Path(sys.argv[1]), Metrics(), time.time, inline)
-spool.put(Entry("op", "u1", "r1", 1.0, b"kept"))
-print("kept", flush=True)
-time.sleep(600)
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", child, str(tmp_path / "spool")],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"kept\n"
-        spool = make_spool()
-        assert spool.entries == 0
-        process.kill()
-        process.wait()
-        spool.adopt()
-        assert [each.sealed for each in waiting(spool)] == [b"kept"]
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def test_two_adopt_at_once_and_each_promise_has_one_owner(make_spool: MakeSpool) -> None:
-    dead = make_spool()
-    kept = [entry() for _ in range(4)]
-    for each in kept:
-        dead.put(each)
-    dead.close()
-    heirs = [make_spool() for _ in range(3)]
-    assert sorted(heir.entries for heir in heirs) == [0, 0, 4]
 
 
 def test_concurrent_promises_share_syncs_and_all_are_kept(
@@ -256,24 +214,6 @@ def test_half_a_write_is_taken_back(
             spool.put(entry())
     assert wrote
     assert files(tmp_path)[0].stat().st_size == size
-
-
-def test_a_torn_tail_is_cut_off_at_adoption(
-    make_spool: MakeSpool, metrics: Metrics, tmp_path: Path
-) -> None:
-    dead = make_spool()
-    kept = [entry() for _ in range(2)]
-    for each in kept:
-        dead.put(each)
-    dead.close()
-    path = files(tmp_path)[0]
-    whole = path.stat().st_size
-    with path.open("ab") as file:
-        file.write(pack(entry())[:-1])
-    spool = make_spool()
-    assert outcome(metrics, "torn") == 1
-    assert path.stat().st_size == whole
-    assert waiting(spool) == kept
 
 
 def test_what_can_never_be_told_is_kept_aside(spool: Spool, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from app.errors import StoreUnavailable
-from app.store.ledger import inline
+from app.store.privacy.ledger import inline
 from app.store.spool.file import SpoolFile
 from app.store.spool.frames import Entry, Frame, pack
 from app.store.spool.spool import Bounds, Spool

@@ -1,0 +1,1 @@
+"""How many candidates a request may have, who is let in, and how models share few cores."""

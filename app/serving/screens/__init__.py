@@ -1,0 +1,1 @@
+"""The learned readers that messages and machines' lines pass."""

@@ -1,0 +1,1 @@
+"""A Redis server of Kindred's own, where none is given."""
