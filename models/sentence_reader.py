@@ -22,12 +22,13 @@ from safetensors.torch import load_file, save
 
 from models.checkpoint import ModelFileError, verify, write_atomically
 from models.contracts import EncodeItem, EncoderNetwork
-from models.encoder import SAMPLE, WordPiece
+from models.encoder import WordPiece
 from models.runtimes.bert_networks import Opening, open_encoder
 from models.runtimes.choice import choose
 from models.runtimes.torch_bert import resolve_base
 from models.runtimes.torch_rerank import apply_delta, check_base, make_delta
 from models.runtimes.torch_sentence import SCALE, SentenceNet, base_state, new_net
+from models.sample_texts import MESSAGES
 
 KIND = "sentence-reader"
 SETTINGS_NAME = "reader.json"
@@ -102,9 +103,9 @@ class SentenceReader:
             ModelFileError: the folder is not what its manifest says, or over another base.
             ValueError: the runtime is not to be had.
         """
-        choice = choose(runtime, device, dtype)
+        choice = choose(runtime, device, dtype, alone=True)
         net, tokens, settings, version = open_folder(folder, base)
-        ids = [tokens.sequence(tokens.encode(text)[: MAX_TOKENS - 2]) for text in SAMPLE]
+        ids = [tokens.sequence(tokens.encode(text)[: MAX_TOKENS - 2]) for text in MESSAGES]
         weights, biases = net.head.weight.detach().numpy(), net.head.bias.detach().numpy()
         network = open_encoder(net.bert, Opening(choice, threads, sample=ids, cache=cache))
         return cls(tokens, network, settings, weights, biases, version, str(choice))

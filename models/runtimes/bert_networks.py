@@ -13,6 +13,7 @@ from models.contracts import EncoderNetwork, RerankNetwork
 from models.runtimes.choice import Choice
 from models.runtimes.rows import Packed
 from models.runtimes.rows_networks import RowsEncoder, RowsModel, RowsReranker
+from models.runtimes.torch_alone import Int8Encoder
 from models.runtimes.torch_bert import Bert
 from models.runtimes.torch_networks import TorchEncoder, TorchReranker
 from models.runtimes.torch_rerank import RerankNet
@@ -49,9 +50,11 @@ def open_encoder(bert: Bert, opening: Opening) -> EncoderNetwork:
     """`bert` (fp32, on the CPU; it may be changed) as a sentence encoder's network."""
     if opening.choice.runtime == "torch":
         device = torch.device(opening.choice.device)
-        return TorchEncoder.of(
-            bert, device, opening.choice.dtype, compiled=opening.compiled, sample=opening.sample
-        )
+        if opening.choice.dtype == "int8":
+            if device.type != "cpu" or opening.compiled:
+                raise ValueError("int8 runs on the CPU only, and an encoder of it is not compiled")
+            return Int8Encoder(bert, opening.sample)
+        return TorchEncoder.of(bert, device, opening.choice.dtype, compiled=opening.compiled)
     return RowsEncoder(_rows_model(bert, opening, responses=False))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -204,32 +204,37 @@ def prepare_for(
     if dtype == "int8":
         if device.type != "cpu":
             raise ValueError("int8 runs on the CPU only")
-        _quantise(model, sample)
+        # The second one of each feed-forward block stays fp32: its few huge inputs cost more
+        # agreement than all the others together.
+        quantise(model, sample, dict.fromkeys(("qkv", "out", "up"), Int8Linear))
     return model.to(FORMATS[dtype])
 
 
-def _quantise(model: Bert, sample: Sequence[Sequence[int]]) -> None:
-    """Make linear layers int8, smoothed by the inputs that `sample` brings them.
+def quantise(
+    model: Bert,
+    sample: Sequence[Sequence[int]],
+    kinds: Mapping[str, Callable[[nn.Linear, Tensor], nn.Module]],
+) -> None:
+    """Make linear layers int8, by the inputs that `sample` brings them.
 
-    The second one of each feed-forward block stays fp32: its few huge inputs cost more agreement
-    than all the others together.
+    kinds: by the name of a `Layer`'s linear layer what takes its place, made of it and of the
+    largest absolute input of each column.
     """
-    names = ("qkv", "out", "up")
     seen: dict[nn.Module, Tensor] = {}
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
         seen[module] = inputs[0].abs().amax(0)
 
     layers = [layer for layer in model.layers if isinstance(layer, Layer)]
-    hooks = [getattr(x, name).register_forward_hook(note) for x in layers for name in names]
+    hooks = [getattr(x, name).register_forward_hook(note) for x in layers for name in kinds]
     with torch.inference_mode():
         model(Batch.of(sample))
     for hook in hooks:
         hook.remove()
     for layer in layers:
-        for name in names:
+        for name, kind in kinds.items():
             linear = getattr(layer, name)
-            setattr(layer, name, Int8Linear(linear, seen[linear].clone()))
+            setattr(layer, name, kind(linear, seen[linear].clone()))
 
 
 _LAYER_NAMES = {
