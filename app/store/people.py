@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from app.errors import NotFound, StoreUnavailable, Unauthenticated
+from app.errors import Conflict, NotFound, StoreUnavailable, Unauthenticated
 from app.store import ids
 from app.store.core import Core
 from app.store.keys import ERASED, PREFIX, PersonKeys
@@ -16,6 +16,7 @@ from app.store.privacy.erasure import erase_data
 from app.store.privacy.ledger import LEDGER_SECONDS
 from app.telemetry import get_logger
 
+SOURCES_MAX = 1_000  # of judgements; each has a person, a key and a field that stay
 _SCANNED = 1_000  # keys of one round trip
 
 
@@ -79,19 +80,26 @@ class People:
         with suppress(StoreUnavailable):
             self._core.cipher(user_id)
 
-    def revoke(self, user_id: str) -> int:
+    def revoke(self, user_id: str, generation: int | None = None) -> int:
         """Make every token of the person fail; the generation of the next ones.
+
+        Args:
+            generation: of the token that asks, which must still hold; None: another may ask.
 
         Raises:
             NotFound: no such person.
+            Unauthenticated: that token was revoked in the meantime.
         """
         keys = PersonKeys(user_id)
-        arguments = [self._core.person_ttl, self._core.clock()]
-        generation = int(self._core.client.run("person_revoke", [keys.person], arguments))
-        if not generation:
+        asking = "" if generation is None else generation
+        arguments = [self._core.person_ttl, self._core.clock(), asking]
+        following = int(self._core.client.run("person_revoke", [keys.person], arguments))
+        if not following:
             raise NotFound
-        self._core.refused.add(user_id, generation - 1)
-        return generation
+        if following < 0:
+            raise Unauthenticated
+        self._core.refused.add(user_id, following - 1)
+        return following
 
     def erase(self, user_id: str) -> None:
         """Erase a person for good; doing it again does no harm.
@@ -190,9 +198,17 @@ class People:
         return bool(state == b"live" or owned)
 
     def create_judge(self, source: str, register: str) -> str:
-        """The pseudo-person that holds the judgements of a source; made where there is none."""
+        """The pseudo-person that holds the judgements of a source; made where there is none.
+
+        Raises:
+            Conflict: there are `SOURCES_MAX` others; each stays for good, so this one is not made.
+        """
         with self._core.client.guard() as connection:
             known = cast("bytes | None", connection.hget(register, source))
+            if known is None and int(connection.hlen(register)) >= SOURCES_MAX:
+                raise Conflict(
+                    f"There are {SOURCES_MAX} sources of judgements, and no room for more."
+                )
         if known and self._core.ring.cipher(known.decode()) is not None:
             self._register(known.decode(), self._core.clock())
             return known.decode()

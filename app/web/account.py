@@ -106,7 +106,7 @@ class _Account:
     def revoke(self, call: Call) -> Result:
         """The next generation."""
         user_id = call.person.user_id
-        generation = self._store.people.revoke(user_id)
+        generation = self._store.people.revoke(user_id, call.person.generation)
         return (
             Result(None, 204) if call.person.external else Result(self._token(user_id, generation))
         )

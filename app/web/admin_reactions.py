@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from flask import Blueprint
 from pydantic import ValidationError
 
-from app.errors import FieldError, InputError
+from app.errors import Conflict, FieldError, InputError
 from app.store.access.api_keys import Scope
+from app.store.people import SOURCES_MAX
 from app.store.reactions import Judgement
 from app.web.auth import Auth
 from app.web.body import invalid
@@ -44,12 +45,14 @@ LIST = Operation(
 JUDGE = Operation(
     summary="Add reactions that were judged elsewhere",
     description="Each item has a result of its own. The same id of the same source again is a "
-    "duplicate and changes nothing.",
+    "duplicate and changes nothing. A source is a program or a panel, not a rater: there are "
+    f"{SOURCES_MAX} at most.",
     tag="admin",
     auth=Auth.ADMIN,
     scopes=(Scope.WRITE_REACTIONS,),
     body=JudgementsIn,
     answers={200: Answer("A result for each item", JudgementsOut)},
+    problems=(Conflict,),
 )
 
 

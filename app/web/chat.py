@@ -104,26 +104,26 @@ class _Chat:
     def _admitted(self, asked: ChatRequest) -> tuple[ChatRequest, Headers]:
         """The message, read and counted, with the headers to send.
 
-        A crisis beyond the person's quota is answered, and not kept: to write it down costs others
-        more than to say where help is.
+        A crisis beyond a quota is answered, and not kept: to write it down costs others more than
+        to say where help is.
 
         Raises:
             Exceeded: it is no crisis, and beyond a quota.
             StoreUnavailable: it is none, and nobody can tell now who asks.
         """
         quotas, person = self._edge.quotas, asked.user_id
-        with quotas.reading(person) as room:
+        with quotas.reading(person, asked.source) as room:
             asked = asked if room else replace(asked, read=Reading.of)
             crisis = asked.reading.crisis
         if crisis:
             try:
-                quotas.messages.take(person)
+                quotas.message(person, asked.source)
             except Exceeded:
                 asked = asked.otherwise(kept=False)
             return asked, {}
         if person == SOMEBODY:
             raise StoreUnavailable(retry_after=1.0)
-        return asked, quotas.message(person, address(request))
+        return asked, quotas.message(person, asked.source)
 
     def _reply(self, asked: ChatRequest) -> Reply:
         with self._edge.quotas.under_way.one(asked.user_id) as place:
@@ -149,16 +149,16 @@ class _Chat:
 
     def _request(self, call: Call) -> ChatRequest:
         sent = call.body(ChatIn)
-        message = self._message(sent.message)
+        message, source = self._message(sent.message), address(request)
         asked = ChatRequest(
             user_id=call.person.user_id,
             generation=call.person.generation,
             message=message,
             conversation_id=sent.conversation_id,
-            read=self._services.read,
+            read=lambda message: self._services.read(message, source),
             sent=partial(_lines, sent),
             region=region_of(sent.locale, request.headers.get("Accept-Language")),
-            source=address(request),
+            source=source,
         )
         names = (("m", sent.message_id), ("k", call.idempotency_key))
         keys = tuple(f"{kind}:{name}" for kind, name in names if name is not None)

@@ -215,14 +215,15 @@ class Quotas:
     exports: Quota  # of all that is known of a person, by them
 
     @contextmanager
-    def reading(self, person: str) -> Iterator[bool]:
+    def reading(self, person: str, address: str) -> Iterator[bool]:
         """While a message is read, before anybody knows whether it may be refused.
 
-        False: the person sends more than anybody writes, and shall not have the learned readers to
-        themselves: what is late there is read without them, whoever wrote it.
+        False: the person, or all of the address, send more than anybody writes, and shall not have
+        the learned readers to themselves: what is late there is read without them, whoever wrote
+        it.
         """
         with self.read.one(person) as place:
-            yield place and self.messages.left(person)
+            yield place and self.messages.left(person) and self.addresses.left(address)
 
     def message(self, person: str, address: str) -> Headers:
         """Count a message, or what should have been one; see `Quota.take`."""

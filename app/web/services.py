@@ -57,5 +57,6 @@ class Services:
     jwt_secret: str
     admin_key: str
     attend: Attend = nullcontext
-    read: Callable[[str], Reading] = Reading.of  # the input screen
+    read: Callable[[str, str], Reading] = lambda message, source: Reading.of(message)
+    """The input screen: of a message, and where it comes from (an opaque name)."""
     learned: Learned = from_nobody

@@ -57,7 +57,7 @@ class _Asked:
         self._reader = reader
         self.stack = reader.stack
 
-    def logits(self, texts: Sequence[str]) -> Mapping[str, float]:
+    def logits(self, texts: Sequence[str], source: str = "") -> Mapping[str, float]:
         rows = np.stack(self._reader.run(self._reader.prepare(texts)))
         return dict(zip(self._reader.heads, rows.max(axis=0).tolist(), strict=True))
 

@@ -27,7 +27,7 @@ _FRAME = """\
 daemon off;
 pid {folder}/pid;
 error_log {folder}/error.log;
-events {{}}
+events {{ worker_connections 2048; }}
 http {{
     access_log off;
     client_body_temp_path {folder}/body;
@@ -227,10 +227,11 @@ def test_messages_meet_no_limit_before_they_are_read(secure: http.client.HTTPSCo
     _, _, chat = SITE.read_text(encoding="utf-8").partition("location = /v1/chat {")
     body = chat.partition("}")[0]
     assert "proxy_pass" in body
-    assert "limit_" not in body
+    assert "limit_req" not in body
+    assert "limit_conn kindred_connections 300;" in body, "more at once than Kindred has places"
     before = SITE.read_text(encoding="utf-8").partition("location /")[0]
     assert "limit_req zone" not in before
-    assert "limit_conn kindred" not in before
+    assert "limit_conn kindred_connections 1" not in before
     statuses = set()
     for _ in range(200):
         secure.request("POST", "/v1/chat", body=b"{}")
@@ -238,3 +239,22 @@ def test_messages_meet_no_limit_before_they_are_read(secure: http.client.HTTPSCo
         answer.read()
         statuses.add(answer.status)
     assert statuses == {200}
+
+
+def test_bodies_that_never_end_hold_no_more_than_their_share(ports: tuple[int, int]) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    begun = b"POST /v1/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n{"
+    held: list[ssl.SSLSocket] = []
+    try:
+        for _ in range(301):
+            plain = socket.create_connection(("127.0.0.1", ports[1]), timeout=20)
+            held.append(context.wrap_socket(plain))
+            held[-1].sendall(begun)
+        assert held[-1].recv(64).startswith(b"HTTP/1.1 429")
+        held[0].settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            held[0].recv(1)
+    finally:
+        for each in held:
+            each.close()

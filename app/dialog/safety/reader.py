@@ -40,14 +40,14 @@ class InputScreen:
         self._failed = failed
         self._sentences = sentences
 
-    def read(self, message: str) -> Reading:
-        """What a message speaks of."""
+    def read(self, message: str, source: str = "") -> Reading:
+        """What a message speaks of; `source` is where it comes from (`Sentences.logits`)."""
         plain = normalise(message)
         ruled = Reading.of_words(message, plain)
         margins: Mapping[str, float] = {}
         try:
             margins = self.margins(message, plain)
-            if (decided := self._decided(message, ruled, margins)) is not None:
+            if (decided := self._decided(message, source, ruled, margins)) is not None:
                 return decided
         except Exception:  # noqa: BLE001  whatever a reader does, the rules have read
             self._failed()
@@ -65,11 +65,11 @@ class InputScreen:
         return best
 
     def _decided(
-        self, message: str, ruled: Reading, margins: Mapping[str, float]
+        self, message: str, source: str, ruled: Reading, margins: Mapping[str, float]
     ) -> Reading | None:
         if self._sentences is None:
             return None
-        logits = self._sentences.logits(passages(message))
+        logits = self._sentences.logits(passages(message), source)
         if logits is None:  # counted where it was asked
             return None
         found = weigh(ruled, margins, logits, self._sentences.stack)

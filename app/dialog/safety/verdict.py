@@ -26,8 +26,11 @@ class Sentences(Protocol):
     def stack(self) -> Mapping[str, Mapping[str, float]]:
         """By question: the weights `rules`, `linear`, `sentence` and the `bias`."""
 
-    def logits(self, texts: Sequence[str]) -> Mapping[str, float] | None:
-        """Of each head the highest logit that any of the texts has; None: no answer in time."""
+    def logits(self, texts: Sequence[str], source: str = "") -> Mapping[str, float] | None:
+        """Of each head the highest logit that any of the texts has; None: no answer in time.
+
+        `source`: who asks, an opaque name; who asks for little is answered before who floods it.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,18 @@
 
 What the input screen asks stands before quotas, admission and shedding, so it has its own queue and
 its own native thread, and takes no turn with the other models. Whoever asks waits for `SECONDS` at
-most: then, and where it fails or hangs, there is no answer, and rules and the linear reader decide.
+most, and a little longer for each part of a long message: then, and where it fails or hangs, there
+is no answer, and rules and the linear reader decide. As nothing stands before it, it has to share
+itself out: batches are short, and who already has texts in the queue, or asks for many, comes after
+who has none. One address that floods it keeps it from nobody but itself.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,8 +34,9 @@ FOLDER = "safety-sentences"  # below the artifacts
 NAME = "input_screen"
 SECONDS = 0.05
 """That a message waits for it; an answer takes a few milliseconds."""
+FURTHER = 0.03  # seconds that each text of a message beyond the first may take longer
 _STUCK = 0.5  # seconds that a batch runs: until it comes back, nobody waits for it
-_BUDGET = Budget(tokens=512, items=16)
+_BUDGET = Budget(tokens=160, items=16)  # one long text: nobody's short one waits for more
 _CAPACITY = 256
 _CANARY = ("hello there, how was your day?",)
 
@@ -106,13 +112,18 @@ class SentenceLane:
         """How whoever asks should weigh each head's logit."""
         return self._reader.stack
 
-    def submit(self, texts: Sequence[str], deadline: float) -> Ticket[Any] | None:
-        """Queue texts for one answer by the deadline; None where none can be expected."""
+    def submit(
+        self, texts: Sequence[str], deadline: float, priority: int = 0
+    ) -> Ticket[Any] | None:
+        """Queue texts for one answer by the deadline; None where none can be expected.
+
+        A larger priority waits for smaller ones.
+        """
         if self._lane.backlog().running_seconds > _STUCK:
             self._failed.inc()
             return None
         try:
-            return self._lane.submit(self._reader.prepare(texts), deadline)
+            return self._lane.submit(self._reader.prepare(texts), deadline, priority)
         except (KindredError, ValueError):
             self._failed.inc()
             return None
@@ -158,15 +169,35 @@ class Sentences(SentenceLane):
     ) -> None:
         super().__init__(NAME, reader, metrics, HEADS, clock)
         self._seconds = seconds
+        self._asked: Counter[str] = Counter()  # texts in the queue or running, by source
 
-    def logits(self, texts: Sequence[str]) -> Mapping[str, float] | None:
-        """Of each head the highest logit that any text has; None where there is no answer."""
-        ticket = self.submit(texts, self._clock() + self._seconds)
-        rows = [] if ticket is None else self.collect(ticket)
+    def logits(self, texts: Sequence[str], source: str = "") -> Mapping[str, float] | None:
+        """Of each head the highest logit that any text has; None where there is no answer.
+
+        `source` is who asks, an opaque name: the more texts of theirs there are already, and the
+        more are asked for at once, the more others go first.
+        """
+        further = len(texts) - 1
+        deadline = self._clock() + self._seconds + further * FURTHER
+        with self._asking(source, len(texts)) as before:
+            ticket = self.submit(texts, deadline, before + further)
+            rows = [] if ticket is None else self.collect(ticket)
         found = [row for row in rows if row is not None]
         if not found or len(found) < len(rows):
             return None
         return dict(zip(self.heads, np.stack(found).max(axis=0).tolist(), strict=True))
+
+    @contextmanager
+    def _asking(self, source: str, texts: int) -> Iterator[int]:
+        """While so many texts are asked for; how many of the same source there were before."""
+        before = self._asked[source]
+        self._asked[source] += texts
+        try:
+            yield before
+        finally:
+            self._asked[source] -= texts
+            if not self._asked[source]:
+                del self._asked[source]
 
 
 def _numbers(outcome: Outcome[Any]) -> NDArray[Any] | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hmac
+import mmap
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -137,8 +138,20 @@ class Ledger:
         if len(lines) > _FEW:
             known = self._read()
             return {name: at for name, at in lines.items() if name not in known}
-        text = self._whole()
-        return {name: at for name, at in lines.items() if not _holds(text, name.encode())}
+        with self._mapped() as text:
+            return {name: at for name, at in lines.items() if not _holds(text, name.encode())}
+
+    @contextlib.contextmanager
+    def _mapped(self) -> Iterator[mmap.mmap | bytes]:
+        """The file as it lies on the disk, so that nobody who leaves costs a copy of it."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            yield b""
+            return
+        with (
+            self.path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+        ):
+            yield text
 
     def _whole(self) -> bytes:
         """The file up to its last newline: behind that there is nothing, or a torn line."""
@@ -171,12 +184,12 @@ class Ledger:
             yield
 
 
-def _holds(text: bytes, name: bytes) -> bool:
-    """Whether these lines have one of that name."""
+def _holds(text: mmap.mmap | bytes, name: bytes) -> bool:
+    """Whether one of these lines has that name; what follows the last newline is torn, and none."""
     at = text.find(name)
     while at >= 0:
-        begins = at == 0 or text[at - 1 : at] == b"\n"
-        if begins and _LINE.fullmatch(text[at : text.find(b"\n", at)]):
+        begins, end = at == 0 or text[at - 1 : at] == b"\n", text.find(b"\n", at)
+        if begins and end >= 0 and _LINE.fullmatch(text[at:end]):
             return True
         at = text.find(name, at + 1)
     return False

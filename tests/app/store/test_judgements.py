@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import redis
 
 from app.domain import ReactionKind
+from app.errors import Conflict
+from app.store import people
 from app.store.keys import JUDGES
 from app.store.reactions import Judgement, JudgeResult
 
@@ -30,6 +33,16 @@ def test_each_is_stored_once(store: Any) -> None:
     statuses = [result.status for result in store.reactions.judge(more)]
     assert statuses == ["duplicate", "stored", "duplicate", "stored"]
     assert store.reactions.judge([]) == []
+
+
+def test_sources_end_somewhere(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a person and a key that stay: a key that leaked must not make them without end."""
+    monkeypatch.setattr(people, "SOURCES_MAX", 2)
+    store.reactions.judge([judgement("a", "one"), judgement("b", "two")])
+    with pytest.raises(Conflict, match="2 sources"):
+        store.reactions.judge([judgement("c", "one"), judgement("d", "three")])
+    assert len(store.reactions.list().items) == 2, "what is refused is refused whole"
+    assert store.reactions.judge([judgement("c", "one")])[0].status == "stored"
 
 
 def test_it_is_listed_with_context_and_comment(store: Any, clock: Any) -> None:

@@ -183,6 +183,23 @@ def test_revoking_ones_tokens_leaves_one_that_works(kindred: Edge, person: Perso
     assert person("GET", "/v1/conversations").status_code == 200
 
 
+def test_a_revocation_is_not_outrun_by_the_token_that_it_ends(
+    kindred: Edge, store: Store, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thief who asks in the same moment would else have the only token that holds."""
+    looked_at = store.people.check
+
+    def slow(user_id: str, generation: int) -> None:
+        looked_at(user_id, generation)
+        store.people.revoke(user_id)  # a moderator's, between the look and the act
+
+    monkeypatch.setattr(store.people, "check", slow)
+    assert_problem(person("POST", "/v1/auth/revoke"), 401)
+    monkeypatch.undo()
+    generation = store.people.revoke(person.user_id)
+    assert generation == 3, "the thief's request raised nothing"
+
+
 def test_refresh_gives_the_same_person_a_token_that_works(kindred: Edge, person: Person) -> None:
     answer = person("POST", "/v1/auth/refresh")
     assert answer.status_code == 200

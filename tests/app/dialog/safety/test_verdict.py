@@ -22,7 +22,7 @@ class Saying:
         self.said = logits
         self.stack = dict.fromkeys(QUESTIONS, WEIGHTS)
 
-    def logits(self, texts: Sequence[str]) -> Mapping[str, float] | None:
+    def logits(self, texts: Sequence[str], source: str = "") -> Mapping[str, float] | None:
         return self.said
 
 

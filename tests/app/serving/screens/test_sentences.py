@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,69 +19,10 @@ from app.serving.screens.safety_reader import SafetyReader
 from app.serving.screens.sentences import FOLDER, Sentences, load_sentences
 from app.telemetry import Metrics
 from models.checkpoint import ModelFileError
-from models.contracts import EncodeItem
+from tests.app.serving.screens.readers import Blocked, Reader
 
 ROOT = Path(__file__).parents[4]
-ONLY_SENTENCES = {"rules": 0.0, "linear": 0.0, "sentence": 1.0, "bias": 0.0}
-QUESTIONS = ("crisis", "abuse", "minor", "trick")
 SECONDS = 0.05
-# The same lock as the standard library's, unpatched: it is held in a native thread.
-Lock = get_original("threading", "Lock")
-
-
-class Reader:
-    """Finds a crisis in every text that names the rain; `fault` is called first."""
-
-    version = "fake"
-    heads = (*QUESTIONS, "other", "loss")
-    stack = dict.fromkeys(QUESTIONS, ONLY_SENTENCES)
-
-    def __init__(self, fault: Any = lambda: None) -> None:
-        self.fault = fault
-        self.asked: list[str] = []
-
-    def prepare(self, texts: Sequence[str]) -> list[EncodeItem]:
-        self.asked += texts
-        return [EncodeItem((101, int("rain" in text), 102)) for text in texts]
-
-    def run(self, items: Sequence[EncodeItem]) -> list[Any]:
-        found = self.fault()
-        if found is not None:
-            return list(found)
-        return [np.array([4.0 if item.ids[1] else -4.0, *[-4.0] * 5]) for item in items]
-
-    def warm(self) -> None:
-        pass
-
-
-class Blocked:
-    """A call that does not come back until it is let go."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.lock.acquire()
-
-    def __call__(self) -> None:
-        with self.lock:
-            pass
-
-
-@pytest.fixture
-def metrics() -> Metrics:
-    return Metrics()
-
-
-@pytest.fixture
-def opened(metrics: Metrics) -> Iterator[Any]:
-    lanes: list[Sentences] = []
-
-    def open_(reader: Any, seconds: float = 5.0) -> Sentences:
-        lanes.append(Sentences(reader, metrics, seconds=seconds))
-        return lanes[-1]
-
-    yield open_
-    for lane in lanes:
-        lane.close()
 
 
 def failures(metrics: Metrics) -> float:

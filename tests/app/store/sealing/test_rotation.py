@@ -188,7 +188,7 @@ def test_an_erased_key_leaves_the_append_only_file_too(away: tuple[Any, Path]) -
             return False
 
     def kept() -> bool:
-        return any([holds(path) for path in folder.rglob("*.aof*")])
+        return any(holds(path) for path in folder.rglob("*.aof*"))
 
     assert kept()
     chat.store.people.erase(chat.user_id)
