@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -103,15 +102,14 @@ class Encoder:
     ) -> Encoder:
         """Load the base model ("auto": the packaged MiniLM; else a folder or a hub id).
 
-        runtime, device, dtype: see `models.runtimes.choice`. threads: of one run, and torch's
-        intra-op threads for the whole process. compiled: by torch.compile. sample: texts that int8
+        runtime, device, dtype: see `models.runtimes.choice`. threads: of one run; torch's
+        are those of the whole process. compiled: by torch.compile. sample: texts that int8
         is fitted to. cache: a folder for what takes long to make (int8 graphs). Raises OSError or
         ValueError when the folder holds no BERT encoder or the runtime is not to be had,
         ModelFileError for a folder that is not its manifest's or holds a pickle.
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
         choice = choose(runtime, device, dtype)
+        choice.set_threads(threads)
         _check(Path(base))
         folder = resolve_base(base)
         tokens = WordPiece(folder)

@@ -105,10 +105,10 @@ class Generator:
     ) -> Generator:
         """Load a folder (checked against its manifest, if it has one), or a hub id or id@commit.
 
-        runtime, device, dtype: see `models.runtimes.choice`. threads: of one run, and torch's
-        own; None leaves them. Raises ModelFileError for a folder that is altered, incomplete or
-        has no safetensors, OSError for a hub id that cannot be had, ValueError for a runtime that
-        is not to be had.
+        runtime, device, dtype: see `models.runtimes.choice`. threads: of one run; torch's
+        are the whole process's; None leaves them. Raises ModelFileError for a folder that is
+        altered, incomplete or has no safetensors, OSError for a hub id that cannot be had,
+        ValueError for a runtime that is not to be had.
         """
         # Importing transformers takes seconds; whoever only needs the types is spared it.
         from transformers import AutoTokenizer, GPT2LMHeadModel
@@ -120,9 +120,8 @@ class Generator:
         if not local and (isinstance(path_or_id, Path) or str(path_or_id).startswith((".", "/"))):
             raise ModelFileError(f"{folder}: there is no such folder")
         version = _folder_version(folder) if local else ""
-        if threads is not None:
-            torch.set_num_threads(threads)
         choice = choose(runtime, device, dtype)
+        choice.set_threads(threads)
         options = {"local_files_only": local, "trust_remote_code": False}
         name, revision = (
             (str(folder), DEFAULT_REVISION) if local else split_revision(str(path_or_id))

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.checkpoint import verify
@@ -122,9 +121,8 @@ class Reranker:
         delta was taken from: models.checkpoint.ModelFileError otherwise. The other arguments, and
         the ValueError where a runtime is not to be had, are those of `Encoder.load`.
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
         choice = choose(runtime, device, dtype, ranks=True)
+        choice.set_threads(threads)
         net, tokens, config = open_folder(path, base)
         ids = [tokens.sequence(tokens.encode(text)[: MAX_CONTEXT - 2]) for text in sample]
         opening = Opening(choice, threads, compiled, ids, cache)

@@ -94,16 +94,22 @@ class SentenceReader:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
+        alone: bool = True,
         cache: Path | None = None,
     ) -> SentenceReader:
         """Load a trained folder over its base model; the arguments are those of `Encoder.load`,
         but `threads` leaves torch's own as they are, which the other models share.
 
+        alone: nothing else in this process needs torch's threads. Where int8 is quick, a text is
+        then read by torch on one thread, which torch has from then on.
+
         Raises:
             ModelFileError: the folder is not what its manifest says, or over another base.
             ValueError: the runtime is not to be had.
         """
-        choice = choose(runtime, device, dtype, alone=True)
+        choice = choose(runtime, device, dtype, alone=alone)
+        if alone and choice.dtype == "int8":
+            choice.set_threads(1)
         net, tokens, settings, version = open_folder(folder, base)
         ids = [tokens.sequence(tokens.encode(text)[: MAX_TOKENS - 2]) for text in MESSAGES]
         weights, biases = net.head.weight.detach().numpy(), net.head.bias.detach().numpy()

@@ -34,6 +34,11 @@ class Choice:
     def __str__(self) -> str:
         return f"{self.runtime} {self.dtype} on {self.device} ({self.why})"
 
+    def set_threads(self, threads: int | None) -> None:
+        """Where torch computes, have it use so many threads: they are the whole process's."""
+        if threads is not None and self.runtime == "torch":
+            torch.set_num_threads(threads)
+
 
 def choose(
     runtime: str = "auto",
@@ -47,7 +52,8 @@ def choose(
 
     ranks: the model's order of candidates decides. bf16, with 8 bits of a number's 24, changes 1.3
     to 1.7 % of the best responses, more than a default may; fp16, with 11, changed none.
-    alone: short texts come one at a time, and limits of their own decide, not an order.
+    alone: short texts come one at a time, limits of their own decide and not an order, and torch
+    may have one thread in this process.
 
     Raises ValueError for a name that there is not, a package that is not installed, a device that
     is not here, and a pair that does not go together.

@@ -24,6 +24,7 @@ from models.encoder import Encoder
 from models.generator import Generator
 from models.registry import Registry
 from models.reranker import Reranker
+from models.runtimes.choice import choose
 from models.runtimes.remote import (
     Dialect,
     Endpoint,
@@ -106,12 +107,14 @@ def load_screen(
 
     Raises StartupError where it is there and cannot be used.
     """
+    main = choose(settings.runtime, settings.device, settings.dtype)
     reader = load_sentences(
         settings.artifacts_dir,
         name,
         runtime=settings.runtime,
         device="cpu",
         threads=_SCREEN_THREADS,
+        alone=(main.runtime, main.device) != ("torch", "cpu"),
     )
     if reader is not None:
         progress(f"{name}: {reader.runtime}")

@@ -23,7 +23,7 @@ if not {"fbgemm", "x86"} & set(torch.backends.quantized.supported_engines):
     pytest.skip("this torch has no int8 engine for this CPU", allow_module_level=True)
 
 UNREADABLE = "without ids|outside the vocabulary|at most 512"
-ARTIFACTS = Path(__file__).resolve().parents[3] / "artifacts"
+SCREEN = Path(__file__).resolve().parents[3] / "artifacts" / "safety-sentences"
 TEXTS = [
     "",
     "so",
@@ -75,9 +75,8 @@ def test_it_is_one_call_and_needs_no_python(network: Int8Encoder) -> None:
 
 
 def test_the_shipped_screen_decides_as_in_fp32() -> None:
-    folder = ARTIFACTS / "safety-sentences"
-    exact = SentenceReader.load(folder, runtime="torch", device="cpu", dtype="fp32")
-    small = SentenceReader.load(folder, runtime="torch", device="cpu", dtype="int8")
+    exact = SentenceReader.load(SCREEN, runtime="torch", device="cpu", dtype="fp32")
+    small = SentenceReader.load(SCREEN, runtime="torch", device="cpu", dtype="int8")
     texts = [*MESSAGES, *(text for text in TEXTS if text)]
     items = exact.prepare(texts)
     wanted, found = np.stack(exact.run(items)), np.stack(small.run(items))
@@ -96,6 +95,19 @@ def test_where_int8_is_quick_a_text_alone_takes_it(monkeypatch: pytest.MonkeyPat
     assert choose("auto", "cpu", "fp32", alone=True).dtype == "fp32"
     monkeypatch.setattr(int8, "able", lambda: False)
     assert choose(device="cpu", alone=True) == choose(device="cpu")
+
+
+def test_torch_has_one_thread_then_and_only_where_nobody_else_needs_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(int8, "able", lambda: True)
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    shared = SentenceReader.load(SCREEN, device="cpu", threads=1, alone=False)
+    assert "int8" not in shared.runtime
+    assert asked == []
+    assert "int8" in SentenceReader.load(SCREEN, device="cpu", threads=1).runtime
+    assert asked == [1]
 
 
 def test_a_gpu_is_not_given_int8(monkeypatch: pytest.MonkeyPatch) -> None:
