@@ -13,10 +13,10 @@ from gevent.threadpool import ThreadPool
 from app import secrets
 from app.dialog.companion import Companion
 from app.dialog.safety import InputScreen
-from app.errors import StartupError, StoreUnavailable
+from app.errors import Conflict, StartupError, StoreUnavailable
 from app.experiments.defaults import DEFAULT_FLAGS
 from app.experiments.model_flags import named, stand_ins
-from app.experiments.schema import validate
+from app.experiments.schema import is_sound
 from app.redaction import Redact, frames_of, hush_interpreter, tell
 from app.serving.contract import AnyEngine
 from app.serving.engine import Engine
@@ -56,7 +56,7 @@ class Kindred:
         self.store = Store.open(settings, self.metrics, offload=self.off_hub, wait_seconds=wait)
         try:
             _plant_flags(self.store)
-            self.store.flags.demand(lambda definition: not validate(definition))
+            self.store.flags.demand(is_sound)
             self.secrets = (secrets.jwt_secret(settings), secrets.admin_key(settings))
             self._toxicity = ToxicityReader.open(settings.artifacts_dir)
             learned = SafetyReader.open(settings.artifacts_dir)
@@ -103,12 +103,16 @@ class Kindred:
 def _plant_flags(store: Store) -> None:
     """A store starts with the default flags; whatever administrators made of them stays.
 
-    A default flag that was deleted comes back at the next start: the code behind it is there.
+    A default flag that was deleted comes back at the next start: the code behind it is there. Where
+    there are as many as may be, the code's own default stands for it.
     """
     there = store.flags.all().definitions
     for key, definition in DEFAULT_FLAGS.items():
         if key not in there:
-            store.flags.put(key, definition)
+            try:
+                store.flags.put(key, definition)
+            except Conflict as error:
+                get_logger("factory").error("flag_left_out", flag=key, why=error.detail)
 
 
 def create_app(settings: Settings | None = None, open_engine: OpenEngine = Engine.open) -> Flask:

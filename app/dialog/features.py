@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.experiments.assignment import evaluate
+from app.experiments.json_logic import STEPS_MAX
 from app.experiments.model_flags import KIND_OF, MODEL_FLAGS
 from app.store.flags import FlagSet
 
@@ -42,20 +43,27 @@ _SWITCHES = {
     "personal-taste": "taste",
     "exploration": "exploration",
 }
+# Of all flags together, for one message: nobody else is answered meanwhile.
+_STEPS_MAX = 2 * STEPS_MAX
 
 
 def assign(flags: FlagSet, user_id: str, *, crisis: bool) -> Features:
     """Evaluate every flag for a person.
 
-    A flag that is disabled, missing or broken leaves the code's default. In a crisis nothing is
-    tried out on anybody: switches still switch off, but machine text and exploration are off in
-    any case, everybody's models answer and no variant counts as shown.
+    A flag that is disabled, missing or broken leaves the code's default. One whose targeting takes
+    too long gives its default variant, and so do those after it, by name, once all flags together
+    take too long. In a crisis nothing is tried out on anybody: switches still switch off, but
+    machine text and exploration are off in any case, everybody's models answer and no variant
+    counts as shown.
     """
     variants: dict[str, str] = {}
     switches: dict[str, Any] = {}
     models: dict[str, str] = {}
+    left = _STEPS_MAX
     for key, definition in flags.definitions.items():
-        evaluation = evaluate(definition, key, {"targetingKey": user_id})
+        context = {"targetingKey": user_id}
+        evaluation = evaluate(definition, key, context, steps=min(STEPS_MAX, left))
+        left -= evaluation.steps
         if evaluation.variant is None:
             continue
         variants[key] = evaluation.variant

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from app.experiments import targeting
-from app.experiments.json_logic import Evaluator, LogicError
+from app.experiments.json_logic import STEPS_MAX, Evaluator, LogicError
 from app.experiments.values import text
 
 
@@ -25,12 +25,16 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came out: the variant's name and value (None: use the code's default), and why."""
+    """What came out: the variant's name and value (None: use the code's default), and why.
+
+    `steps`: what it took to find it, of those that `evaluate` was given.
+    """
 
     variant: str | None
     value: Any
     reason: Reason
     error: str = ""
+    steps: int = 0
 
 
 def evaluate(
@@ -39,12 +43,14 @@ def evaluate(
     context: Mapping[str, Any],
     *,
     now: float | None = None,
+    steps: int = STEPS_MAX,
 ) -> Evaluation:
     """Evaluate a flag definition for a context; never raises, whatever the definition is.
 
     `context` holds `targetingKey` and any other attributes; `$flagd.flagKey` and
     `$flagd.timestamp` (`now`, Unix seconds; the clock where it is None) are added to it. A
-    definition that is broken gives its default variant, so that what is asked for goes on.
+    definition that is broken, or whose targeting takes more than `steps`, gives its default
+    variant, so that what is asked for goes on.
     """
     if not isinstance(definition, Mapping):
         return Evaluation(None, None, Reason.ERROR, "the definition is not an object")
@@ -61,8 +67,21 @@ def evaluate(
         return _default(definition, variants, Reason.STATIC)
     seconds = int(time.time() if now is None else now)
     data = {**context, targeting.PROPERTIES: {"flagKey": key, "timestamp": seconds}}
+    evaluator = Evaluator(targeting.OPERATORS, steps)
+    found = _targeted(evaluator, rule, data, definition, variants)
+    return replace(found, steps=evaluator.taken)
+
+
+def _targeted(
+    evaluator: Evaluator,
+    rule: Any,
+    data: Mapping[str, Any],
+    definition: Mapping[str, Any],
+    variants: Mapping[str, Any],
+) -> Evaluation:
+    """What the targeting says."""
     try:
-        result = Evaluator(targeting.OPERATORS).evaluate(rule, data)
+        result = evaluator.evaluate(rule, data)
     except LogicError as error:
         return _default(definition, variants, Reason.ERROR, str(error))
     except Exception as error:  # noqa: BLE001 - nobody's answer is lost for a flag, a crisis' least

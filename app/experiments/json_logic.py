@@ -1,8 +1,11 @@
 """JSON Logic (https://jsonlogic.com/operations.html), bounded in depth and work.
 
 A rule is `{"operator": arguments}`; everything else is a literal. Values follow JavaScript, as the
-published definition does: `==` coerces, an empty list is false, "0" is true. Evaluation is pure and
-always ends: rules nest at most `DEPTH_MAX` deep and take at most `STEPS_MAX` steps.
+published definition does: `==` coerces, an empty list is false, "0" is true. Evaluation is pure,
+ends and stays small: rules nest at most `DEPTH_MAX` deep and take so many steps. Each part that is
+evaluated is one, and an operator takes the `size` of what it is given, before it begins: none makes
+more than that of it. So no list has more items than there are steps, and no text more than ten
+times as many characters.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from app.experiments.values import (
     lookup,
     loosely_equal,
     number,
+    size,
     strictly_equal,
     text,
     truthy,
@@ -24,7 +28,6 @@ from app.experiments.values import (
 
 DEPTH_MAX = 32
 STEPS_MAX = 10_000
-_TEXT_MAX = 100_000
 
 Operator = Callable[[Sequence[Any], Any], Any]
 Lazy = Callable[["Evaluator", Sequence[Any], Any], Any]
@@ -35,18 +38,22 @@ class LogicError(ValueError):
 
 
 class Evaluator:
-    """One evaluation: its operators, and how much work it has left."""
+    """One evaluation: its operators, and how many steps it has left."""
 
-    def __init__(self, extra: Mapping[str, Operator]) -> None:
+    def __init__(self, extra: Mapping[str, Operator], steps: int = STEPS_MAX) -> None:
         self._operators = {**OPERATORS, **extra}
-        self._steps = 0
+        self._steps = steps
+        self._left = steps
         self._depth = 0
+
+    @property
+    def taken(self) -> int:
+        """The steps that were taken."""
+        return self._steps - self._left
 
     def evaluate(self, rule: Any, data: Any) -> Any:
         """The value of a rule over some data (LogicError: it has none)."""
-        self._steps += 1
-        if self._steps > STEPS_MAX:
-            raise LogicError(f"more than {STEPS_MAX} steps")
+        self._take(1)
         if self._depth >= DEPTH_MAX:
             raise LogicError(f"nested more than {DEPTH_MAX} deep")
         self._depth += 1
@@ -69,7 +76,15 @@ class Evaluator:
         operator = self._operators.get(name)
         if operator is None:
             raise LogicError(f"unknown operator {name!r}")
-        return operator([self.evaluate(item, data) for item in arguments], data)
+        values = [self.evaluate(item, data) for item in arguments]
+        self._take(size(values, self._left))
+        return operator(values, data)
+
+    def _take(self, steps: int) -> None:
+        if steps > self._left:
+            self._left = 0
+            raise LogicError(f"more than {self._steps} steps")
+        self._left -= steps
 
 
 def _at(arguments: Sequence[Any], index: int, default: Any = None) -> Any:
@@ -99,10 +114,7 @@ def _contains(arguments: Sequence[Any], _: Any) -> bool:
 
 
 def _concatenate(arguments: Sequence[Any], _: Any) -> str:
-    parts = ["" if argument is None else text(argument) for argument in arguments]
-    if sum(map(len, parts)) > _TEXT_MAX:
-        raise LogicError("the text gets too long")
-    return "".join(parts)
+    return "".join("" if argument is None else text(argument) for argument in arguments)
 
 
 def _substring(arguments: Sequence[Any], _: Any) -> str:
@@ -121,8 +133,6 @@ def _merge(arguments: Sequence[Any], _: Any) -> list[Any]:
     merged: list[Any] = []
     for argument in arguments:
         merged += argument if isinstance(argument, list) else [argument]
-        if len(merged) > STEPS_MAX:
-            raise LogicError("the list gets too long")
     return merged
 
 

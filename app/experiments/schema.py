@@ -2,10 +2,13 @@
 
 Beyond the schema, names must fit: the default variant and every variant that targeting names in
 plain text must exist, and rules use operators that this evaluator has, in bounds that it keeps.
+Names and definitions are short: every reply tells the names, every worker reads all definitions.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +18,9 @@ from app.experiments.values import text
 
 STATES = ("ENABLED", "DISABLED")
 NODES_MAX = 2_000
+NAME_MAX = 100  # characters of a flag's key, and of a variant's name
+BYTES_MAX = 16_000  # of a definition as JSON, without its state
+_KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_MAX - 1}}}")
 _FIELDS = {"state", "variants", "defaultVariant", "targeting", "metadata"}
 _OPERATORS = {*json_logic.OPERATORS, *json_logic.LAZY, *targeting.OPERATORS}
 # How many arguments an operator takes, where it is not any number.
@@ -39,11 +45,37 @@ class Problem(NamedTuple):
     detail: str
 
 
+def is_key(key: str) -> bool:
+    """Whether a flag may be called so: letters, digits, dots, dashes, underscores, not too many."""
+    return _KEY.fullmatch(key) is not None
+
+
+def is_sound(key: str, definition: Any) -> bool:
+    """Whether there may be such a flag."""
+    return is_key(key) and not validate(definition)
+
+
 def validate(definition: Any) -> list[Problem]:
     """All problems of a definition; an empty list for a sound one."""
     if not isinstance(definition, dict):
         return [Problem("", "must be an object")]
+    size = _bytes({name: value for name, value in definition.items() if name != "state"})
+    if size is None:
+        return [Problem("", "must be something that JSON can say")]
+    if size > BYTES_MAX:
+        return [Problem("", f"must have at most {BYTES_MAX:,} bytes as JSON, and has {size:,}")]
     return list(_problems(definition))
+
+
+def _bytes(definition: dict[str, Any]) -> int | None:
+    """How long a definition is as JSON, as it is stored; None where it cannot be written."""
+    try:
+        written = json.dumps(
+            definition, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        ).encode()
+    except (RecursionError, TypeError, ValueError):
+        return None
+    return len(written)
 
 
 def _problems(definition: dict[str, Any]) -> Iterator[Problem]:
@@ -72,6 +104,9 @@ def _variants(variants: Any) -> Iterator[Problem]:
         return
     if "" in variants:
         yield Problem("/variants", "a variant needs a name")
+    if any(len(name) > NAME_MAX for name in variants):
+        yield Problem("/variants", f"a variant's name has at most {NAME_MAX} characters")
+        return  # the other problems would repeat it
     if len({_type(value) for value in variants.values()}) > 1:
         yield Problem("/variants", "all values must be of one type")
     for name, value in variants.items():

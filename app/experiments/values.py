@@ -1,4 +1,9 @@
-"""What JSON Logic makes of values: truth, numbers, texts, equality, paths. As JavaScript does."""
+"""What JSON Logic makes of values: truth, numbers, texts, equality, paths. As JavaScript does.
+
+A value may hold another many times over: thirty lists, each with the one before it twice, are small
+in memory and have a thousand million leaves. So `size` is asked first, by whoever writes a value
+out or walks through it, and two lists are compared by being the same one.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 _PLACE_DIGITS = 9  # of a place in a list
+_FLOAT_CHARS = 24  # of the longest that a float has as text
+_OBJECT = "[object Object]"
+CHARS_AS_ONE = 10  # characters that `size` counts like one value more
 
 
 def truthy(value: Any) -> bool:
@@ -43,7 +51,35 @@ def text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, list):
         return ",".join(text(item) for item in value)
-    return str(value)
+    return _OBJECT if isinstance(value, dict) else str(value)
+
+
+def size(value: Any, most: int) -> int:
+    """How much there is to read in a value: each value in it, and one more for 10 characters.
+
+    What is in a list twice counts twice, as it stands twice in the list's text: that text has at
+    most ten times as many characters. What an object holds does not count, for nothing but `var`
+    looks into one. It is counted no further than just above `most`, and takes as long.
+    """
+    found, waiting = 1, [value]
+    while waiting and found <= most:
+        one = waiting.pop()
+        if isinstance(one, list):
+            found += len(one)
+            if found <= most:
+                waiting += one
+        else:
+            found += _characters(one) // CHARS_AS_ONE
+    return found
+
+
+def _characters(value: Any) -> int:
+    """At least as many as its text has, without making that."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, int):
+        return value.bit_length() // 3 + 1
+    return _FLOAT_CHARS if isinstance(value, float) else len(_OBJECT)
 
 
 def lookup(data: Any, path: Any, default: Any = None) -> Any:
@@ -66,19 +102,22 @@ def _counts(part: str) -> bool:
 
 
 def loosely_equal(left: Any, right: Any) -> bool:
-    """`==` with JavaScript's coercion between null, booleans, numbers and strings."""
+    """`==` with JavaScript's coercion between null, booleans, numbers and strings.
+
+    A list or an object equals itself alone.
+    """
     if left is None or right is None:
         return left is None and right is None
     if isinstance(left, str) and isinstance(right, str):
         return left == right
     if isinstance(left, list | dict) or isinstance(right, list | dict):
-        return type(left) is type(right) and bool(left == right)
+        return left is right
     return number(left) == number(right)
 
 
 def strictly_equal(left: Any, right: Any) -> bool:
-    """`===`: the same JSON type and the same value."""
-    if isinstance(left, bool) or isinstance(right, bool):
+    """`===`: the same JSON type and the same value; of lists and objects the very same one."""
+    if isinstance(left, bool | list | dict) or isinstance(right, bool | list | dict):
         return left is right
     numbers = isinstance(left, int | float) and isinstance(right, int | float)
     return (numbers or type(left) is type(right)) and bool(left == right)

@@ -16,6 +16,7 @@ from app.telemetry import get_logger
 _KEYS = [FLAG_DEFINITIONS, FLAG_STATES, FLAG_VERSION]
 _STATES = ("ENABLED", "DISABLED")
 _DEFAULT_STATE = _STATES[0]
+FLAGS_MAX = 200  # each costs every message its evaluation, and stands in every reply
 _PAUSE_MIN, _PAUSE_MAX = 1.0, 5.0  # seconds without a question after Redis gave no answer
 
 
@@ -27,7 +28,8 @@ class FlagSet:
     definitions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
-Sound = Callable[[Mapping[str, Any]], bool]
+Sound = Callable[[str, Mapping[str, Any]], bool]
+"""Whether a flag of this key may be defined so."""
 
 
 class Flags:
@@ -36,7 +38,8 @@ class Flags:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._last = FlagSet()
-        self._sound: Sound = lambda _definition: True
+        self._sound: Sound = lambda _key, _definition: True
+        self._read: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
         self._checked = float("-inf")  # monotonic seconds
         self._ask_from = float("-inf")  # monotonic seconds: before, the last good ones serve
         self._pause = 0.0
@@ -48,9 +51,10 @@ class Flags:
         not know.
         """
         self._sound = sound
+        self._read = {}
         known = self._last.definitions
         self._last = FlagSet(
-            self._last.version, {name: known[name] for name in known if sound(known[name])}
+            self._last.version, {name: known[name] for name in known if sound(name, known[name])}
         )
 
     def all(self) -> FlagSet:
@@ -63,27 +67,45 @@ class Flags:
         """
         version, definitions, states = self._core.client.run("flags_all", _KEYS, [])
         state_of = dict(zip(states[::2], states[1::2], strict=True))
-        read: dict[str, dict[str, Any]] = {}
+        read: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
+        found: dict[str, dict[str, Any]] = {}
         for key, text in zip(definitions[::2], definitions[1::2], strict=True):
             name = key.decode(errors="replace")
             state = state_of.get(key, _DEFAULT_STATE.encode()).decode(errors="replace")
-            definition = self._good(name, text, state)
+            read[name] = self._reading(name, text)
+            definition = self._good(name, read[name][1], state)
             if definition is not None:
-                read[name] = definition
-        self._last = FlagSet(int(version), dict(sorted(read.items())))
+                found[name] = definition
+        self._read = read
+        self._last = FlagSet(int(version), dict(sorted(found.items())))
         self._answered()
         return self._last
 
-    def _good(self, name: str, text: bytes, state: str) -> dict[str, Any] | None:
-        """What is stored, where it is sound; else its last good form, switched as it is now."""
+    def _reading(self, name: str, text: bytes) -> tuple[bytes, dict[str, Any] | None]:
+        """A text and what it defines, where that is sound; one that stayed is not read again.
+
+        One flag's change makes every worker read all of them, and to check a long rule takes
+        milliseconds.
+        """
+        known = self._read.get(name)
+        if known is not None and known[0] == text:
+            return known
         definition = _parse(text)
-        if definition is not None:
-            definition["state"] = state
-            if self._sound(definition):
-                return definition
-        get_logger("store").error("flag_unreadable", flag=name)
-        last = self._last.definitions.get(name)
-        return {**last, "state": state} if last is not None and state in _STATES else last
+        sound = definition is not None and self._sound(
+            name, {**definition, "state": _DEFAULT_STATE}
+        )
+        return text, definition if sound else None
+
+    def _good(
+        self, name: str, definition: dict[str, Any] | None, state: str
+    ) -> dict[str, Any] | None:
+        """What is stored, where it is sound; else its last good form, switched as it is now."""
+        if definition is None or state not in _STATES:
+            get_logger("store").error("flag_unreadable", flag=name)
+            definition = self._last.definitions.get(name)
+        if definition is None or state not in _STATES:
+            return definition
+        return {**definition, "state": state}
 
     def current(self, max_age: float = 0.5) -> FlagSet:
         """The flags as they were at most `max_age` seconds ago; the last good ones on failure.
@@ -123,7 +145,8 @@ class Flags:
         """Make or replace a flag; the new version.
 
         Raises:
-            Conflict: the flags have another version than `expected`.
+            Conflict: the flags have another version than `expected`, or a new one would be one
+                more than `FLAGS_MAX`.
             StoreUnavailable: Redis is away.
         """
         rest = {name: value for name, value in definition.items() if name != "state"}
@@ -132,6 +155,7 @@ class Flags:
             json.dumps(rest, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
             str(definition.get("state", _DEFAULT_STATE)),
             "" if expected is None else str(expected),
+            str(FLAGS_MAX),
         ]
         return self._changed(self._core.client.run("flag_put", _KEYS, arguments))
 
@@ -151,6 +175,8 @@ class Flags:
             raise NotFound
         if answer[0] == b"conflict":
             raise Conflict(f"The flags have version {int(answer[1])} by now")
+        if answer[0] == b"full":
+            raise Conflict(f"There are {FLAGS_MAX} flags, and no more may be: delete one first")
         self._answered()
         self._checked = float("-inf")
         return int(answer[1])

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from flask import Blueprint
 
 from app.errors import Conflict, FieldError, InputError, NotFound
-from app.experiments.schema import validate
+from app.experiments.schema import BYTES_MAX, NAME_MAX, is_key, validate
 from app.store.access.api_keys import Scope
+from app.store.flags import FLAGS_MAX
 from app.telemetry import get_logger
 from app.web.auth import Auth
 from app.web.operation import Answer, Call, Operation, Result
 from app.web.routes import Edge, Routes
 from app.web.schemas.flags import FlagDefinition, FlagsOut, ToggleIn
-
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 LIST = Operation(
     summary="All flags",
@@ -34,6 +31,11 @@ READ = Operation(
 )
 PUT = Operation(
     summary="Make or replace a flag",
+    description=(
+        f"A key has at most {NAME_MAX} letters, digits, dots, dashes and underscores, a definition "
+        f"at most {BYTES_MAX:,} bytes as JSON (422). There are at most {FLAGS_MAX} flags: another "
+        "new one is 409, replacing one never is."
+    ),
     tag="flags",
     auth=Auth.ADMIN,
     scopes=(Scope.WRITE_FLAGS,),
@@ -96,8 +98,8 @@ class _Flags:
 
     def put(self, call: Call, key: str) -> Result:
         """Check it against the schema, then store it."""
-        if not _KEY.fullmatch(key):
-            detail = "must be letters, digits, dots, dashes and underscores, at most 100"
+        if not is_key(key):
+            detail = f"must be letters, digits, dots, dashes and underscores, at most {NAME_MAX}"
             raise InputError(f"/key: {detail}", [FieldError(detail, "/key")])
         definition = call.body(FlagDefinition).model_dump(exclude_unset=True)
         problems = [FieldError(item.detail, item.pointer) for item in validate(definition)]

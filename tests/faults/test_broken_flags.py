@@ -26,6 +26,17 @@ BROKEN = (
     json.dumps({**TONE, "targeting": {"no such operator": [1, 2]}}).encode(),
     json.dumps({**TONE, "targeting": {"fractional": ["x"]}}).encode(),
     json.dumps({**TONE, "defaultVariant": "nowhere"}).encode(),
+    json.dumps(
+        {**TONE, "variants": {"n" * 200_000: True}, "defaultVariant": "n" * 200_000}
+    ).encode(),
+    json.dumps({**TONE, "metadata": {"description": "x" * 200_000}}).encode(),
+)
+SO_FAR = {"var": "accumulator"}
+DOUBLED = {"reduce": [[0] * 40, [SO_FAR, SO_FAR], ["a"]]}
+GROWING = (
+    {"reduce": [[0] * 9, {"substr": [[SO_FAR] * 20, 0]}, "aaaaaaaaaa"]},
+    {"if": [{"==": [DOUBLED, DOUBLED]}, "plain", "warm"]},
+    {"cat": [DOUBLED]},
 )
 
 
@@ -62,6 +73,20 @@ def test_row_37_a_definition_that_is_malformed(durable: Durable, tone: None) -> 
         assert talker.say("hello").json["variants"]["tone"] == "warm"
     assert durable.service.admin("PUT", "/admin/v1/flags/tone", TONE).status in (200, 201)
     assert talker.say("hello").json["variants"]["tone"] == "warm"
+
+
+def test_row_37_a_rule_that_makes_ever_more(durable: Durable, tone: None) -> None:
+    (talker,) = durable.talkers(1)
+    for rule in GROWING:
+        answer = durable.service.admin("PUT", "/admin/v1/flags/tone", {**TONE, "targeting": rule})
+        assert answer.status == 200, answer.text
+        answer = talker.say("hello again")
+        assert (answer.status, answer.json["saved"]) == (200, True)
+        assert answer.json["variants"]["tone"] == "warm"
+        (other,) = durable.talkers(1)
+        answer = other.say("i want to kill myself")
+        assert (answer.status, answer.json["source"]) == (200, "safety")
+    assert durable.service.admin("PUT", "/admin/v1/flags/tone", TONE).status == 200
 
 
 def test_row_37_the_flag_store_is_gone(durable: Durable, tone: None) -> None:

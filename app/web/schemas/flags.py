@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.experiments.schema import NAME_MAX
 from app.web.schemas.common import example
 
 
@@ -26,7 +27,9 @@ class FlagDefinition(BaseModel):
         },
     )
     state: Literal["ENABLED", "DISABLED"]
-    variants: dict[str, Any] = Field(description="Name to value; all values of one type.")
+    variants: dict[str, Any] = Field(
+        description=f"Name, of at most {NAME_MAX} characters, to value; all values of one type."
+    )
     defaultVariant: str | None = None  # noqa: N815 - flagd's name
     targeting: dict[str, Any] = Field({}, description="JSON Logic with flagd's operators.")
     metadata: dict[str, Any] = {}

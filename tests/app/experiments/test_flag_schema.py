@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from app.experiments.schema import validate
+from app.experiments.schema import BYTES_MAX, STATES, Problem, is_sound, validate
 
 GOOD: dict[str, Any] = {
     "state": "ENABLED",
@@ -75,6 +76,49 @@ def test_bounds() -> None:
     assert any("nested" in problem.detail for problem in problems)
     wide = {"if": [{"in": ["a", ["b"] * 3_000]}, "on", "off"]}
     assert any("parts" in problem.detail for problem in validate({**GOOD, "targeting": wide}))
+
+
+def of_bytes(count: int) -> dict[str, Any]:
+    """A sound definition of so many bytes as JSON, without its state."""
+    definition = {**GOOD, "metadata": {"description": ""}}
+    rest = {name: value for name, value in definition.items() if name != "state"}
+    empty = len(json.dumps(rest, separators=(",", ":")))
+    return {**definition, "metadata": {"description": "é" * ((count - empty) // 2)}}
+
+
+def test_a_definition_has_at_most_16_kb_whatever_its_state() -> None:
+    longest = of_bytes(BYTES_MAX)
+    for state in STATES:
+        assert validate({**longest, "state": state}) == []
+        (problem,) = validate({**of_bytes(BYTES_MAX + 2), "state": state})
+        assert problem.pointer == ""
+        assert "at most 16,000 bytes" in problem.detail
+
+
+def test_the_name_of_a_variant_has_at_most_100_characters_and_a_longer_one_is_not_repeated() -> (
+    None
+):
+    name = "é" * 100
+    assert validate({**GOOD, "variants": {name: True}, "defaultVariant": name}) == []
+    problems = validate({**GOOD, "variants": {"x" * 101: None, "on": True}})
+    assert problems == [Problem("/variants", "a variant's name has at most 100 characters")]
+
+
+def test_the_key_of_a_flag_is_a_name_of_at_most_100_characters() -> None:
+    for key in ("a", "Tone-2.b_c", "x" * 100):
+        assert is_sound(key, GOOD)
+        assert not is_sound(key, {**GOOD, "state": "ON"})
+    for key in ("", "x" * 101, "-a", "a b", "a:b", "é"):
+        assert not is_sound(key, GOOD)
+
+
+def test_what_json_cannot_say_is_no_definition() -> None:
+    deep: Any = {}
+    for _ in range(10_000):
+        deep = {"a": deep}
+    for value in (deep, {"a": float("nan")}, {"a": "\ud800"}, {"a": {1}}):
+        (problem,) = validate({**GOOD, "variants": {"on": value}})
+        assert problem == Problem("", "must be something that JSON can say")
 
 
 def test_something_else_than_an_object() -> None:

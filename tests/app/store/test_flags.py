@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from app.errors import Conflict, NotFound, StoreUnavailable
-from app.experiments.schema import validate
+from app.experiments.schema import is_sound
 from app.store import keys
 
 TONE = {
@@ -84,6 +84,8 @@ def test_a_broken_definition_keeps_its_last_good_form(
         {**SOUND, "targeting": {"no such operator": [1, 2]}},
         {**SOUND, "targeting": {"fractional": ["x"]}},
         {**SOUND, "defaultVariant": "nowhere"},
+        {**SOUND, "variants": {"warm": 1.5, "dry": 1, "x" * 101: 2}},
+        {**SOUND, "metadata": {"description": "x" * 16_000}},
     ],
 )
 def test_an_unsound_definition_keeps_its_last_good_form(
@@ -91,7 +93,7 @@ def test_an_unsound_definition_keeps_its_last_good_form(
 ) -> None:
     store.flags.put("tone", SOUND)
     store.flags.put("length", {**SOUND, "defaultVariant": "dry"})
-    store.flags.demand(lambda definition: not validate(definition))
+    store.flags.demand(is_sound)
     good = dict(store.flags.current(0.0).definitions)
     rest = {name: value for name, value in broken.items() if name != "state"}
     empty_redis.hset(keys.FLAG_DEFINITIONS, "tone", json.dumps(rest))
@@ -101,7 +103,7 @@ def test_an_unsound_definition_keeps_its_last_good_form(
     assert store.flags.get("tone") == {**SOUND, "state": "DISABLED"}
     fresh = store_with().flags
     assert set(fresh.all().definitions) == {"length", "tone"}
-    fresh.demand(lambda definition: not validate(definition))  # nobody here knew a good one
+    fresh.demand(is_sound)  # nobody here knew a good one
     assert set(fresh.last.definitions) == set(fresh.all().definitions) == {"length"}
     store.flags.put("tone", SOUND)
     assert store.flags.get("tone") == fresh.get("tone") == SOUND
@@ -111,10 +113,12 @@ def test_no_bytes_in_redis_stop_the_reading_of_the_other_flags(
     store: Any, empty_redis: redis.Redis
 ) -> None:
     store.flags.put("tone", SOUND)
-    store.flags.demand(lambda definition: not validate(definition))
+    store.flags.demand(is_sound)
     assert store.flags.get("tone") == SOUND
     empty_redis.hset(keys.FLAG_DEFINITIONS, b"\xff", "{}")
     empty_redis.hset(keys.FLAG_DEFINITIONS, "deep", "[" * 100_000)
+    empty_redis.hset(keys.FLAG_DEFINITIONS, "large", json.dumps({**SOUND, "$a": "x" * 1_000_000}))
+    empty_redis.hset(keys.FLAG_DEFINITIONS, "named" * 40_000, json.dumps(SOUND))
     empty_redis.hset(keys.FLAG_STATES, "tone", b"\xff")
     empty_redis.incr(keys.FLAG_VERSION)
     assert store.flags.current(0.0).definitions == {"tone": SOUND}
