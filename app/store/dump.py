@@ -28,12 +28,13 @@ from app.store.keys import PREFIX
 _SCANNED = 1_000  # names of one round trip
 _TOGETHER = 50  # values of one transaction
 _PUT = 200  # values of one round trip
-_LEFT_OUT = (b"{access}:session",)  # an old copy must let nobody in who has left
 # Kinds that name no other key; all others are read last. `turns` come with their conversation.
 _BODIES = (b"facts", b"tastes", b"recent", b"impression", b"idempotency", b"subject")
 _CONVERSATION, _TURNS = b"conversation", b"turns"
 _OWNED = b"owned"
 _PROBE = f"{PREFIX}{{meta}}:probe"
+# An old copy must let nobody in who has left; and it knows nothing of how it is put back.
+_LEFT_OUT = (f"{PREFIX}{{access}}:session".encode(), keys.RESTORING.encode(), _PROBE.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +151,16 @@ class Dump:
         return gone
 
     def put(self, entries: Iterable[Dumped]) -> int:
-        """Put keys in their places, but for those that have expired since; how many were put."""
+        """Put keys in their places, but for those that have expired since; how many were put.
+
+        Raises:
+            StartupError: a key is none that a copy has; some of those before it were put.
+        """
         kept = 0
         batch: list[Dumped] = []
         now = milliseconds(self._core.clock())
         for entry in entries:
+            require_copied(entry.name)
             if entry.expires_ms == 0 or entry.expires_ms > now:
                 batch.append(entry)
             if len(batch) >= _PUT:
@@ -179,7 +185,7 @@ class Dump:
                     "tuple[int, list[bytes]]",
                     connection.scan(cursor, match=f"{PREFIX}*", count=_SCANNED),
                 )
-                fresh = {name for name in found if not _is_left_out(name)} - seen
+                fresh = {name for name in found if _is_copied(name)} - seen
                 yield from sorted(fresh)
                 seen |= fresh
                 if cursor == 0:
@@ -211,6 +217,11 @@ class Dump:
         return len(batch)
 
 
+def _is_copied(name: bytes) -> bool:
+    """Whether a copy holds this key: the one rule of reading and of putting back."""
+    return name.startswith(PREFIX.encode()) and not name.startswith(_LEFT_OUT)
+
+
 def _kind(name: bytes) -> bytes:
     """`conversation` of `kindred:{p00}:conversation:<id>`, `flags` of `kindred:{flags}:states`."""
     parts = name.split(b":")
@@ -219,6 +230,7 @@ def _kind(name: bytes) -> bytes:
     return parts[2] if parts[1].startswith(b"{p") else parts[1].strip(b"{}")
 
 
-def _is_left_out(name: bytes) -> bool:
-    rest = name.removeprefix(PREFIX.encode())
-    return rest.startswith(_LEFT_OUT) or name == keys.RESTORING.encode()
+def require_copied(name: bytes) -> None:
+    """Refuse a key that no copy holds: somebody else's, or one that is left out (StartupError)."""
+    if not _is_copied(name):
+        raise StartupError(f"the backup holds a key that no copy of the data has: {name[:200]!r}")

@@ -48,11 +48,11 @@ def _data(store: Store, out: Path, now: float) -> tuple[Path, Manifest]:
         manifest = Manifest(
             DATA,
             _when(now),
-            store.ring.fingerprint,
+            store.ring.signer.fingerprint,
             store.dump.server,
             dict(sorted(counts.items())),
         )
-        manifest = files.seal(folder, manifest)
+        manifest = files.seal(folder, manifest, store.ring.signer.sign)
         place = files.folder_of(folder)
     return place, manifest
 
@@ -61,8 +61,8 @@ def _keys(ring: KeyRing, out: Path, now: float) -> tuple[Path, Manifest]:
     with files.new_folder(out, KEYS, now) as folder:
         count = records.write_keys(folder / records.KEYS_FILE, ring.store.rows())
         records.write_ledger(folder / records.LEDGER_FILE, ring.erased())
-        manifest = Manifest(KEYS, _when(now), ring.fingerprint, counts={"keys": count})
-        manifest = files.seal(folder, manifest)
+        manifest = Manifest(KEYS, _when(now), ring.signer.fingerprint, counts={"keys": count})
+        manifest = files.seal(folder, manifest, ring.signer.sign)
         place = files.folder_of(folder)
     return place, manifest
 

@@ -1,7 +1,12 @@
-"""The files of a backup: keys of Redis as framed bytes, people's keys as JSON lines, the ledger."""
+"""The files of a backup: keys of Redis as framed bytes, people's keys as JSON lines, the ledger.
+
+Each is hashed as it is read: where backups lie a file may be exchanged after it was looked at, and
+what is used must be what was checked.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from base64 import b64decode, b64encode
@@ -33,18 +38,22 @@ def write_data(path: Path, entries: Iterable[Dumped]) -> Counter[str]:
     return counts
 
 
-def read_data(path: Path) -> Iterator[Dumped]:
-    """The keys of a file, one by one (BackupError where it breaks off)."""
-    with path.open("rb") as file:
+def read_data(path: Path, sha256: str) -> Iterator[Dumped]:
+    """The keys of a file, one by one.
+
+    Raises:
+        BackupError: it breaks off, or, told when all were read, it is not the file of that hash.
+    """
+    with path.open("rb") as stream:
+        file = _Hashed(stream, path)
         if file.read(len(_MAGIC)) != _MAGIC:
             raise BackupError(f"{path} holds no data of this format")
-        while head := file.read(_HEAD.size):
-            if len(head) < _HEAD.size:
-                raise BackupError(f"{path} breaks off")
+        while head := file.read(_HEAD.size, may_end=True):
             name, expires, value = _HEAD.unpack(head)
             if name > _NAME_MAX or value > _VALUE_MAX:
                 raise BackupError(f"{path} is broken")
-            yield Dumped(_read(file, name, path), _read(file, value, path), expires)
+            yield Dumped(file.read(name), file.read(value), expires)
+        _require(path, file.sha256, sha256)
 
 
 def write_keys(path: Path, rows: Iterable[KeyRow]) -> int:
@@ -58,10 +67,10 @@ def write_keys(path: Path, rows: Iterable[KeyRow]) -> int:
     return count
 
 
-def read_keys(path: Path) -> list[KeyRow]:
-    """The wrapped keys of a file (BackupError where a line is none)."""
+def read_keys(path: Path, sha256: str) -> list[KeyRow]:
+    """The wrapped keys of the file of that hash (BackupError: it is another, or no keys)."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="ascii").splitlines(), 1):
+    for number, line in enumerate(_text(path, sha256).splitlines(), 1):
         try:
             owner, wrapped, used_at = json.loads(line)
             rows.append(KeyRow(str(owner), b64decode(wrapped, validate=True), float(used_at)))
@@ -76,17 +85,43 @@ def write_ledger(path: Path, lines: Mapping[str, float]) -> None:
     path.write_text(text, encoding="ascii")
 
 
-def read_ledger(path: Path) -> dict[str, float]:
-    """The erasures of a file (BackupError where a line is none)."""
+def read_ledger(path: Path, sha256: str) -> dict[str, float]:
+    """The erasures of the file of that hash (BackupError: it is another, or no ledger)."""
     try:
-        pairs = [line.split(" ") for line in path.read_text(encoding="ascii").splitlines()]
+        pairs = [line.split(" ") for line in _text(path, sha256).splitlines()]
         return {name: float(at) for name, at in pairs}
-    except (OSError, ValueError):
+    except ValueError:
         raise BackupError(f"{path} is no ledger") from None
 
 
-def _read(file: IO[bytes], count: int, path: Path) -> bytes:
-    data = file.read(count)
-    if len(data) < count:
-        raise BackupError(f"{path} breaks off")
-    return data
+def _text(path: Path, sha256: str) -> str:
+    data = path.read_bytes()
+    _require(path, hashlib.sha256(data).hexdigest(), sha256)
+    return data.decode("ascii", "replace")
+
+
+def _require(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise BackupError(f"{path} is not what was written: it was exchanged while it was read")
+
+
+class _Hashed:
+    """A file that is hashed as it is read."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was read until now."""
+        return self._digest.hexdigest()
+
+    def read(self, count: int, *, may_end: bool = False) -> bytes:
+        """So many bytes, or none where the file may end here (BackupError where it breaks off)."""
+        data = self._stream.read(count)
+        if len(data) < count and (data or not may_end):
+            raise BackupError(f"{self._path} breaks off")
+        self._digest.update(data)
+        return data

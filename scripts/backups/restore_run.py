@@ -1,6 +1,6 @@
 """What `scripts/restore` does: check, put back keys and data, apply the erasure ledger, count.
 
-Nothing is touched before all that is to be put back was read and found whole.
+Nothing is touched before all that is to be put back was read and found whole, and ours.
 """
 
 from __future__ import annotations
@@ -8,17 +8,33 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.settings import Settings, load_settings
+from app.store.dump import require_copied
 from app.store.in_service import out_of_service
-from app.store.privacy.ledger import Ledger
-from app.store.sealing.keystore import KeyRow
+from app.store.sealing.keystore import KeyRing, KeyRow
 from app.store.store import Store
 from app.telemetry import Metrics
-from scripts.backups import files, records
+from scripts.backups import records
 from scripts.backups.backup_run import PATIENCE_MS
-from scripts.backups.files import DATA, KEYS, BackupError, Manifest
+from scripts.backups.files import DATA, KEYS, Backup, BackupError, Manifest
+from scripts.backups.signatures import require_signed
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was looked at, and is to be put back.
+
+    `data` is the file and its hash; `rows` is None where no keys are put back; `erased` are
+    erasures that only the backup may know: the machine that noted them may be gone.
+    """
+
+    manifest: Manifest
+    data: tuple[Path, str]
+    rows: list[KeyRow] | None
+    erased: dict[str, float]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,59 +44,62 @@ def run(options: argparse.Namespace) -> int:
         KindredError, BackupError, OSError: one line for whoever asked.
     """
     os.umask(0o077)
-    data = files.verify(options.folder, DATA)
-    keys = files.verify(options.keys, KEYS) if options.keys is not None else None
-    rows = records.read_keys(options.keys / records.KEYS_FILE) if keys else []
     settings = load_settings().model_copy(update={"redis_timeout_ms": PATIENCE_MS})
     alone = nullcontext() if options.dry_run else out_of_service(settings.var_dir)
     with alone:
-        return _restore(options, settings, data, keys, rows)
+        return _restore(options, settings)
 
 
-def _restore(
-    options: argparse.Namespace,
-    settings: Settings,
-    data: Manifest,
-    keys: Manifest | None,
-    rows: list[KeyRow],
-) -> int:
+def _restore(options: argparse.Namespace, settings: Settings) -> int:
     store = Store.open(settings, Metrics(), restoring=True)
     try:
-        _require_master(store, data, keys, rows)
-        _require_room(options, store, bool(keys))
+        checked = _check(options, store.ring)
+        _require_room(options, store, with_keys=checked.rows is not None)
         if options.dry_run:
-            print("whole, and made under this master key; nothing was put back")
+            print(f"whole, and of {checked.manifest.made}; nothing was put back")
             return 0
-        for folder in filter(None, (options.folder, options.keys)):
-            _join_ledger(store.ring.ledger, folder)
-        if keys:
-            _restore_keys(store, rows)
-        _restore_data(store, options.folder, data)
+        first = next(records.read_data(*checked.data), None)
+        if first is not None:
+            store.dump.accepts(first)
+        store.ring.ledger.merge(checked.erased)
+        if checked.rows is not None:
+            _restore_keys(store, checked.rows)
+        _restore_data(store, checked)
     finally:
         store.close()
     return 0
 
 
-def _require_master(
-    store: Store, data: Manifest, keys: Manifest | None, rows: list[KeyRow]
-) -> None:
-    """Keys open under this master alone; data also where a former one had wrapped their keys."""
-    if keys is not None:
-        if keys.master != store.ring.fingerprint:
-            raise _other_master(keys)
-        store.ring.require_ours(rows)
-    if not store.ring.knows(data.master, rows):
-        raise _other_master(data)
+def _check(options: argparse.Namespace, ring: KeyRing) -> Checked:
+    """All of a backup, before anything of it is used.
+
+    Keys open under this master alone, so it must have signed them; data come back also where a
+    former one had wrapped their keys, and had signed them.
+    """
+    rows, erased = None, {}
+    if options.keys is not None:
+        keys = Backup.of(options.keys, KEYS)
+        require_signed(keys, {ring.signer.fingerprint: ring.signer}, unsigned=options.unsigned)
+        keys.require_whole()
+        rows = records.read_keys(*keys.file(records.KEYS_FILE))
+        ring.require_ours(rows)
+        erased = records.read_ledger(*keys.file(records.LEDGER_FILE))
+    data = Backup.of(options.folder, DATA)
+    require_signed(data, ring.signers(rows or ()), unsigned=options.unsigned)
+    data.require_whole()
+    erased |= records.read_ledger(*data.file(records.LEDGER_FILE))
+    file = data.file(records.DATA_FILE)
+    for entry in records.read_data(*file):
+        require_copied(entry.name)
+    if data.manifest.master != ring.signer.fingerprint:
+        print(
+            f"The data of {data.manifest.made} were copied under a master key that was replaced "
+            "since: whoever has that one could have made them too."
+        )
+    return Checked(data.manifest, file, rows, erased)
 
 
-def _other_master(manifest: Manifest) -> BackupError:
-    return BackupError(
-        f"the {manifest.kind} of {manifest.made} were sealed under another master key; put "
-        "that one back first (KINDRED_MASTER_KEY, or var/master_key)"
-    )
-
-
-def _require_room(options: argparse.Namespace, store: Store, with_keys: bool) -> None:
+def _require_room(options: argparse.Namespace, store: Store, *, with_keys: bool) -> None:
     if options.replace:
         return
     if not store.dump.is_empty():
@@ -89,30 +108,21 @@ def _require_room(options: argparse.Namespace, store: Store, with_keys: bool) ->
         raise BackupError("this key store holds people's keys; --replace puts the copy over them")
 
 
-def _join_ledger(ledger: Ledger, folder: Path) -> None:
-    """Erasures that only the backup knows: the machine that noted them may be gone."""
-    ledger.merge(records.read_ledger(folder / records.LEDGER_FILE))
-
-
 def _restore_keys(store: Store, rows: list[KeyRow]) -> None:
     left_out = store.ring.restore(rows)
     print(f"keys: {len(rows) - left_out} put back, {left_out} of people erased since left out")
 
 
-def _restore_data(store: Store, folder: Path, manifest: Manifest) -> None:
-    path = folder / records.DATA_FILE
-    first = next(records.read_data(path), None)
-    if first is not None:
-        store.dump.accepts(first)
+def _restore_data(store: Store, checked: Checked) -> None:
     store.dump.begin()
     gone = store.dump.clear()
-    put = store.dump.put(records.read_data(path))
-    total = sum(manifest.counts.values())
+    put = store.dump.put(records.read_data(*checked.data))
+    total = sum(checked.manifest.counts.values())
     print(f"data: {put} of {total} keys put back, {total - put} had expired; {gone} were deleted")
     erased = store.people.replay_erasures()
     print(f"ledger: {erased} people erased again; their tokens and texts are gone")
     store.dump.finish()
-    _tell_of_people(store, manifest)
+    _tell_of_people(store, checked.manifest)
 
 
 def _tell_of_people(store: Store, manifest: Manifest) -> None:

@@ -22,7 +22,7 @@ from typing import Protocol
 from app.errors import StartupError, StoreUnavailable
 from app.store.privacy.ledger import Ledger
 from app.store.sealing.codec import KEY_BYTES, Cipher
-from app.store.sealing.wrapping import LEDGER_OWNER, Lineage, Wrapping, WrongMaster
+from app.store.sealing.wrapping import LEDGER_OWNER, Lineage, Signer, Wrapping, WrongMaster
 
 CHECK_OWNER = "#check"  # a key that every master key must be able to unwrap
 _CACHE_SECONDS = 30.0
@@ -100,9 +100,9 @@ class KeyRing:
         self.replay()
 
     @property
-    def fingerprint(self) -> str:
-        """32 hex digits that tell the master key from another."""
-        return self._wrapping.fingerprint
+    def signer(self) -> Signer:
+        """Signs copies under the master key, and tells it from another by its fingerprint."""
+        return self._wrapping.signer
 
     def create(self, owner: str) -> Cipher:
         """The owner's cipher; its key is made where there is none."""
@@ -203,18 +203,16 @@ class KeyRing:
                 "KINDRED_MASTER_KEY (or var/master_key) is not the key that wrapped these keys"
             ) from None
 
-    def knows(self, fingerprint: str, rows: Iterable[KeyRow] = ()) -> bool:
-        """Whether this master key, or one that it replaced, has this fingerprint.
+    def signers(self, rows: Iterable[KeyRow] = ()) -> dict[str, Signer]:
+        """By fingerprint, who signed copies under this master key or one that it replaced.
 
         Args:
             rows: keys about to be restored, which may tell of masters that this store forgot.
         """
         told = [row.wrapped for row in rows if row.owner == LEDGER_OWNER]
         told += [wrapped for wrapped in [self.store.get(LEDGER_OWNER, 0.0)] if wrapped]
-        known = {self.fingerprint}
-        for wrapped in told:
-            known.update(Lineage.opened(self._wrapping, wrapped).former)
-        return fingerprint in known
+        former = [each for one in told for each in Lineage.opened(self._wrapping, one).former]
+        return {each.fingerprint: each for each in (*former, self.signer)}
 
     def _follow(self, lineage: bytes | None) -> None:
         """Name the erased as ever: where the master was replaced, its first one named them."""

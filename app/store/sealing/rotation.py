@@ -105,7 +105,7 @@ def _remember_lineage(store: KeyStore, old: Wrapping, new: Wrapping, now: float)
             known = Lineage.opened(old, wrapped)
         except WrongMaster:
             raise StartupError("the present master key is not this key store's") from None
-    following = Lineage(known.ledger_key, (*known.former, old.fingerprint)).packed(new)
+    following = Lineage(known.ledger_key, (*known.former, old.signer)).packed(new)
     store.put(KeyRow(LEDGER_OWNER, following, now), now)
 
 

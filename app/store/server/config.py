@@ -21,6 +21,8 @@ appendonly yes
 appendfsync always
 aof-load-truncated yes
 save ""
+# A value that was made elsewhere (DUMP, RESTORE) is looked through before it is taken.
+sanitize-dump-payload clients
 # What was kept is never thrown out for what comes later: beyond the bound nothing is taken.
 maxmemory-policy noeviction
 maxmemory {memory}

@@ -104,5 +104,5 @@ def test_the_folders_of_data_and_keys_are_asked_for(arguments: list[str]) -> Non
 def test_a_backup_of_the_other_kind_is_refused(two: Any, copy: Any) -> None:
     data, wrapped = copy()
     with pytest.raises(files.BackupError, match="holds a backup of keys, not of data"):
-        files.verify(wrapped, files.DATA)
-    assert files.verify(data, files.DATA).counts["person"] == 2
+        files.Backup.of(wrapped, files.DATA)
+    assert files.Backup.of(data, files.DATA).manifest.counts["person"] == 2

@@ -117,9 +117,12 @@ def test_data_of_before_the_master_key_was_replaced_comes_back(
     assert run("restore", data, "--keys", wrapped, "--replace") == 1
     assert "the keys of" in (told := capsys.readouterr().err)
     assert "another master key" in told
+    rotate_master(settings)
     _, wrapped = copy()
     lose(ledger=True)  # the copies know it
+    capsys.readouterr()
     assert run("restore", data, "--keys", wrapped) == 0
+    assert "a master key that was replaced since" in capsys.readouterr().out
     assert_only(open_store(), gone=gone, stays=stays)
 
 

@@ -112,7 +112,7 @@ def test_values_that_this_redis_does_not_take_are_named_before_anything_goes(
 ) -> None:
     data, _ = copy()
 
-    def strange(path: Path) -> Any:
+    def strange(path: Path, sha256: str) -> Any:
         yield Dumped(b"kindred:{p00}:person:x", b"\x00nonsense\xff\x0012345678", 0)
 
     monkeypatch.setattr("scripts.backups.records.read_data", strange)

@@ -88,6 +88,23 @@ def test_copies_of_keys_go_before_copies_of_data(
     assert sorted(path.name[:5] for path in data.iterdir()) == ["data-", "not-o"]
 
 
+@pytest.mark.parametrize(
+    "change", [{"made": 5}, {"made": "0001-01-01"}, {"kind": ["data"]}, {"bytes": "9"}]
+)
+def test_a_folder_that_only_looks_like_a_backup_keeps_nothing_from_its_end(
+    change: dict[str, Any], shop: Store, run: Run, tmp_path: Path, settings: Settings
+) -> None:
+    out = tmp_path / "data"
+    assert run("backup", "--out", out, "--no-keys") == 0
+    (mine,) = out.iterdir()
+    odd = out / "data-0"
+    odd.mkdir()
+    manifest = json.loads((mine / "manifest.json").read_text())
+    (odd / "manifest.json").write_text(json.dumps(manifest | change))
+    late = time.time() + 400 * DAY
+    assert [item.path for item in overdue(settings, (out,), late)] == [mine]
+
+
 def test_a_dry_run_deletes_nothing_and_says_what_would_go(
     shop: Store, run: Run, aged: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

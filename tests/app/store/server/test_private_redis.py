@@ -24,7 +24,7 @@ from app.store.server.private_redis import PrivateRedis
 ROOT = Path(__file__).parents[4]
 
 
-def command(server: PrivateRedis, *words: str) -> Any:
+def command(server: PrivateRedis, *words: str | bytes) -> Any:
     client = redis.Redis(unix_socket_path=str(server.socket), protocol=2)
     try:
         return client.execute_command(*words)
@@ -41,12 +41,43 @@ def test_it_runs_as_durability_wants_it(own_redis: PrivateRedis) -> None:
         "maxmemory-policy": "noeviction",
         "maxmemory": str(memory_max()),
         "save": "",
+        "sanitize-dump-payload": "clients",
     }
     found = {name: command(own_redis, "CONFIG", "GET", name) for name in wanted}
     assert {name: answer[1].decode() for name, answer in found.items()} == wanted
     assert own_redis.socket.stat().st_mode & 0o777 == 0o700
     assert own_redis.socket.parent.stat().st_mode & 0o777 == 0o700
     assert own_redis.url == f"unix://{own_redis.socket}"
+
+
+def checksum(data: bytes) -> bytes:
+    """What ends a value of DUMP: the CRC-64 of Jones, reflected, little-endian."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x95AC9329AC4BC9B5 if crc & 1 else 0)
+    return crc.to_bytes(8, "little")
+
+
+def test_no_value_that_was_made_up_elsewhere_ends_it(own_redis: PrivateRedis) -> None:
+    pid = own_redis.pid
+    command(own_redis, "HSET", "honest", "a", "bcd")
+    value = command(own_redis, "DUMP", "honest")
+    body = value[:-8]
+    assert checksum(body) == value[-8:]
+    refused = 0
+    for place in range(1, len(body) - 2):
+        for byte in (0x3F, 0x7F, 0xFE):
+            forged = body[:place] + bytes([byte]) + body[place + 1 :]
+            try:
+                command(own_redis, "RESTORE", "forged", "0", forged + checksum(forged), "REPLACE")
+                command(own_redis, "HGETALL", "forged")
+            except redis.ResponseError:
+                refused += 1
+    assert refused
+    assert own_redis.pid == pid
+    assert command(own_redis, "HGET", "honest", "a") == b"bcd"
 
 
 def test_it_takes_half_of_the_memory_that_its_groups_may_have(tmp_path: Path) -> None:
