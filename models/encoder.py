@@ -114,7 +114,7 @@ class Encoder:
         folder = resolve_base(base)
         tokens = WordPiece(folder)
         ids = [tokens.sequence(tokens.encode(text)[: MAX_TOKENS - 2]) for text in sample]
-        opening = Opening(choice, threads, compiled, ids, cache)
+        opening = Opening(choice, threads, compiled, ids, cache=cache)
         network = open_encoder(load_bert(str(folder)), opening)
         weights = file_sha256(folder / "model.safetensors")
         version = content_version({"model.safetensors": weights})

@@ -125,7 +125,7 @@ class Reranker:
         choice.set_threads(threads)
         net, tokens, config = open_folder(path, base)
         ids = [tokens.sequence(tokens.encode(text)[: MAX_CONTEXT - 2]) for text in sample]
-        opening = Opening(choice, threads, compiled, ids, cache)
+        opening = Opening(choice, threads, compiled, ids, cache=cache)
         return cls(open_reranker(net, opening), tokens, config, str(choice))
 
     def prepare(

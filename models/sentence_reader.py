@@ -25,6 +25,7 @@ from models.contracts import EncodeItem, EncoderNetwork
 from models.encoder import WordPiece
 from models.runtimes.bert_networks import Opening, open_encoder
 from models.runtimes.choice import choose
+from models.runtimes.torch_alone import Int8Encoder
 from models.runtimes.torch_bert import resolve_base
 from models.runtimes.torch_rerank import apply_delta, check_base, make_delta
 from models.runtimes.torch_sentence import SCALE, SentenceNet, base_state, new_net
@@ -94,27 +95,31 @@ class SentenceReader:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
-        alone: bool = True,
+        alone: bool = False,
         cache: Path | None = None,
     ) -> SentenceReader:
         """Load a trained folder over its base model; the arguments are those of `Encoder.load`,
         but `threads` leaves torch's own as they are, which the other models share.
 
-        alone: nothing else in this process needs torch's threads. Where int8 is quick, a text is
-        then read by torch on one thread, which torch has from then on.
+        alone: nothing else in this process needs torch's threads; where int8 is quick, texts are
+        read by it one by one, and whoever says so gives torch one thread (`torch_alone.py`).
 
         Raises:
             ModelFileError: the folder is not what its manifest says, or over another base.
             ValueError: the runtime is not to be had.
         """
         choice = choose(runtime, device, dtype, alone=alone)
-        if alone and choice.dtype == "int8":
-            choice.set_threads(1)
         net, tokens, settings, version = open_folder(folder, base)
         ids = [tokens.sequence(tokens.encode(text)[: MAX_TOKENS - 2]) for text in MESSAGES]
         weights, biases = net.head.weight.detach().numpy(), net.head.bias.detach().numpy()
-        network = open_encoder(net.bert, Opening(choice, threads, sample=ids, cache=cache))
+        opening = Opening(choice, threads, sample=ids, alone=alone, cache=cache)
+        network = open_encoder(net.bert, opening)
         return cls(tokens, network, settings, weights, biases, version, str(choice))
+
+    @property
+    def alone(self) -> bool:
+        """Whether texts are read one by one by torch, which is to have one thread then."""
+        return isinstance(self._network, Int8Encoder)
 
     def prepare(self, texts: Sequence[str]) -> list[EncodeItem]:
         """Tokenise; a text keeps its beginning."""

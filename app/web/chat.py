@@ -11,7 +11,6 @@ from flask import Blueprint, Response, request
 
 from app.dialog.care.regions import region_of
 from app.dialog.pipeline import ChatRequest
-from app.dialog.safety import Reading
 from app.dialog.unremembered import SentLine
 from app.domain import Reply
 from app.errors import (
@@ -113,7 +112,8 @@ class _Chat:
         """
         quotas, person = self._edge.quotas, asked.user_id
         with quotas.reading(person, asked.source) as room:
-            asked = asked if room else replace(asked, read=Reading.of)
+            read = partial(self._services.read, source=None)
+            asked = asked if room else replace(asked, read=read)
             crisis = asked.reading.crisis
         if crisis:
             try:
@@ -155,7 +155,7 @@ class _Chat:
             generation=call.person.generation,
             message=message,
             conversation_id=sent.conversation_id,
-            read=lambda message: self._services.read(message, source),
+            read=partial(self._services.read, source=source),
             sent=partial(_lines, sent),
             region=region_of(sent.locale, request.headers.get("Accept-Language")),
             source=source,

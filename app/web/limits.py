@@ -36,7 +36,7 @@ from app.web.operation import Headers
 _WINDOW = 60
 REDIS_SECONDS = 0.05  # a request waits no longer for being counted
 _BACK_TO_REDIS = 5.0  # seconds in memory after a failure
-_READ_AT_ONCE = 4  # messages of one person, by readers that are everybody's; by rules, the rest
+_READ_AT_ONCE = 4  # messages of one person, by the reader that is everybody's; the rest without
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class Quotas:
     guests: Quota  # new ones, of an address
     messages: Quota  # of a person
     under_way: UnderWay  # messages of a person, at once
-    read: UnderWay  # messages of a person that the learned readers read, at once
+    read: UnderWay  # messages of a person that the sentence reader reads, at once
     addresses: Quota  # messages of an address, whoever writes from there
     requests: Quota  # all others of a person
     visits: Quota  # all others of an address, whoever asks from there
@@ -219,8 +219,7 @@ class Quotas:
         """While a message is read, before anybody knows whether it may be refused.
 
         False: the person, or all of the address, send more than anybody writes, and shall not have
-        the learned readers to themselves: what is late there is read without them, whoever wrote
-        it.
+        the sentence reader to themselves: what is late there is read without it, whoever wrote it.
         """
         with self.read.one(person) as place:
             yield place and self.messages.left(person) and self.addresses.left(address)

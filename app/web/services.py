@@ -44,6 +44,21 @@ def from_nobody(_person: str) -> Sequence[LearnedModel]:
     return ()
 
 
+class Read(Protocol):
+    """The input screen."""
+
+    def __call__(self, message: str, source: str | None) -> Reading:
+        """What a message speaks of; `source` is where it comes from, an opaque name.
+
+        None: the reader that is everybody's is not asked.
+        """
+
+
+def by_rules(message: str, source: str | None) -> Reading:
+    """An input screen of rules alone."""
+    return Reading.of(message)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts that views call, and the secrets that the edge checks."""
@@ -57,6 +72,5 @@ class Services:
     jwt_secret: str
     admin_key: str
     attend: Attend = nullcontext
-    read: Callable[[str, str], Reading] = lambda message, source: Reading.of(message)
-    """The input screen: of a message, and where it comes from (an opaque name)."""
+    read: Read = by_rules  # the input screen
     learned: Learned = from_nobody

@@ -31,14 +31,16 @@ class Opening:
     """How to open a network.
 
     threads: of one run; None is the runtime's own choice. compiled: by torch.compile, torch only.
-    sample: sequences of ids in the register of the service, which int8 is fitted to. cache: a
-    folder where what takes long to make is kept; None makes it at every start.
+    sample: sequences of ids in the register of the service, which int8 is fitted to. alone: an
+    encoder's texts come one at a time. cache: a folder where what takes long to make is kept; None
+    makes it at every start.
     """
 
     choice: Choice
     threads: int | None = None
     compiled: bool = False
     sample: Sequence[Sequence[int]] = ()
+    alone: bool = False
     cache: Path | None = None
 
     def __post_init__(self) -> None:
@@ -50,11 +52,11 @@ def open_encoder(bert: Bert, opening: Opening) -> EncoderNetwork:
     """`bert` (fp32, on the CPU; it may be changed) as a sentence encoder's network."""
     if opening.choice.runtime == "torch":
         device = torch.device(opening.choice.device)
-        if opening.choice.dtype == "int8":
-            if device.type != "cpu" or opening.compiled:
-                raise ValueError("int8 runs on the CPU only, and an encoder of it is not compiled")
+        if opening.alone and opening.choice.dtype == "int8" and device.type == "cpu":
             return Int8Encoder(bert, opening.sample)
-        return TorchEncoder.of(bert, device, opening.choice.dtype, compiled=opening.compiled)
+        return TorchEncoder.of(
+            bert, device, opening.choice.dtype, compiled=opening.compiled, sample=opening.sample
+        )
     return RowsEncoder(_rows_model(bert, opening, responses=False))
 
 

@@ -7,6 +7,11 @@ import torch
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+def use_threads(count: int) -> None:
+    """Have torch compute on so many threads, in the whole process."""
+    torch.set_num_threads(count)
+
+
 def choose_device(name: str) -> torch.device:
     """auto: CUDA where there is one. Raises ValueError for a CUDA that is not there."""
     if name == "auto":

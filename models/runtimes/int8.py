@@ -56,7 +56,9 @@ class Int8Linear(nn.Module):
 
 
 def able() -> bool:
-    """Whether this CPU multiplies int8 by instructions of its own, and this torch uses them."""
-    found = torch.cpu.get_capabilities()
-    quick = bool(found.get("avx512_vnni") or found.get("avx_vnni"))
+    """Whether this CPU multiplies int8 by instructions of its own, and this torch uses them.
+
+    Of the narrower ones of other CPUs (AVX-VNNI) its kernels know nothing.
+    """
+    quick = bool(torch.cpu.get_capabilities().get("avx512_vnni"))
     return quick and bool({"fbgemm", "x86"} & set(torch.backends.quantized.supported_engines))

@@ -30,10 +30,16 @@ class TorchEncoder:
 
     @classmethod
     def of(
-        cls, bert: Bert, device: torch.device, dtype: str, *, compiled: bool = False
+        cls,
+        bert: Bert,
+        device: torch.device,
+        dtype: str,
+        *,
+        compiled: bool = False,
+        sample: Sequence[Sequence[int]] = (),
     ) -> TorchEncoder:
-        """Move and convert `bert` itself, to any format but int8 (`torch_alone.py`)."""
-        bert = prepare_for(bert, device, dtype)
+        """Move and convert `bert` itself; `sample` sequences of ids are what int8 is fitted to."""
+        bert = prepare_for(bert, device, dtype, sample)
         if compiled:
             compile_layers(bert)
         return cls(bert, device)

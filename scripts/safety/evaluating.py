@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from app.errors import StartupError
+from app.serving.screens.heard import Heard
 from app.serving.screens.replies import FOLDER as REPLIES
 from app.serving.screens.safety_reader import SafetyReader
 from app.serving.screens.sentences import FOLDER, load_sentences
@@ -57,13 +59,14 @@ class _Asked:
         self._reader = reader
         self.stack = reader.stack
 
-    def logits(self, texts: Sequence[str], source: str = "") -> Mapping[str, float]:
+    def hear(self, texts: Sequence[str], source: str = "") -> Heard:
         rows = np.stack(self._reader.run(self._reader.prepare(texts)))
-        return dict(zip(self._reader.heads, rows.max(axis=0).tolist(), strict=True))
+        return Heard(dict(zip(self._reader.heads, rows.max(axis=0).tolist(), strict=True)))
 
 
 def _sentences(artifacts: Path, name: str) -> _Asked | None:
-    reader = load_sentences(artifacts, name, device="cpu", threads=1)
+    torch.set_num_threads(1)
+    reader = load_sentences(artifacts, name, device="cpu", threads=1, alone=True)
     return None if reader is None else _Asked(reader)
 
 

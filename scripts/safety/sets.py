@@ -94,8 +94,8 @@ def sides(
 
 
 def _logit(sentences: Sentences, text: str, head: str) -> float:
-    logits = sentences.logits(passages(text))
-    return -math.inf if logits is None else logits[head]
+    heard = sentences.hear(passages(text))
+    return -math.inf if heard is None else heard.logits[head]
 
 
 def _of_outputs(toxicity: Any | None, replies: Sentences | None) -> Sequence[Side]:
@@ -113,7 +113,8 @@ def _of_outputs(toxicity: Any | None, replies: Sentences | None) -> Sequence[Sid
 
 def _kept_back(replies: Sentences, text: str) -> bool:
     """Whether any head of the replies' reader is above its limit."""
-    logits = replies.logits([text]) or {}
+    heard = replies.hear([text])
+    logits = {} if heard is None else heard.logits
     return any(logit + replies.stack[head]["bias"] > 0.0 for head, logit in logits.items())
 
 

@@ -8,7 +8,7 @@ handed in, and trained by `scripts/train_safety`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
 from app.dialog.safety.messages import Danger, Reading
@@ -40,8 +40,12 @@ class InputScreen:
         self._failed = failed
         self._sentences = sentences
 
-    def read(self, message: str, source: str = "") -> Reading:
-        """What a message speaks of; `source` is where it comes from (`Sentences.logits`)."""
+    def read(self, message: str, source: str | None = "") -> Reading:
+        """What a message speaks of.
+
+        `source` is where it comes from (`Sentences.hear`); None where it is not to have the
+        sentence reader, which is everybody's.
+        """
         plain = normalise(message)
         ruled = Reading.of_words(message, plain)
         margins: Mapping[str, float] = {}
@@ -51,7 +55,7 @@ class InputScreen:
                 return decided
         except Exception:  # noqa: BLE001  whatever a reader does, the rules have read
             self._failed()
-        return joined(ruled, {head: above for head, above in margins.items() if above > 0.0})
+        return joined(ruled, _above(margins))
 
     def margins(self, message: str, plain: str | None = None) -> Mapping[str, float]:
         """What the linear reader says of the message; each head by its best window."""
@@ -65,15 +69,20 @@ class InputScreen:
         return best
 
     def _decided(
-        self, message: str, source: str, ruled: Reading, margins: Mapping[str, float]
+        self, message: str, source: str | None, ruled: Reading, margins: Mapping[str, float]
     ) -> Reading | None:
-        if self._sentences is None:
+        if self._sentences is None or source is None:
             return None
-        logits = self._sentences.logits(passages(message), source)
-        if logits is None:  # counted where it was asked
+        heard = self._sentences.hear(passages(message), source)
+        if heard is None:  # counted where it was asked
             return None
-        found = weigh(ruled, margins, logits, self._sentences.stack)
-        return decided(ruled, found, logits)
+        found = weigh(ruled, margins, heard.logits, self._sentences.stack)
+        if heard.whole:
+            return decided(ruled, found, heard.logits)
+        # What is missing might have said yes: what was heard adds to the others and lowers nothing.
+        yes = {question for question, said in found.items() if said}
+        whom = {head for head in (OTHER, LOSS) if heard.logits.get(head, 0.0) > 0.0}
+        return joined(ruled, {*yes, *whom, *_above(margins)})
 
 
 def decided(ruled: Reading, found: Mapping[str, bool], whom: Mapping[str, float]) -> Reading:
@@ -99,8 +108,12 @@ def decided(ruled: Reading, found: Mapping[str, bool], whom: Mapping[str, float]
     )
 
 
-def joined(ruled: Reading, heads: Mapping[str, float]) -> Reading:
-    """What the rules saw, and what the linear reader saw beside it: nothing is lowered."""
+def _above(margins: Mapping[str, float]) -> set[str]:
+    return {head for head, above in margins.items() if above > 0.0}
+
+
+def joined(ruled: Reading, heads: Collection[str]) -> Reading:
+    """What the rules saw, and which heads of readers beside it: nothing is lowered."""
     danger, abusive = ruled.danger, ruled.abusive
     learned: set[str] = set()
     if danger is None and CRISIS in heads:

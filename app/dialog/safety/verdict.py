@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.dialog.safety.messages import Reading
+from app.serving.screens.heard import Heard
 
 CRISIS, ABUSE, MINOR, TRICK = "crisis", "abuse", "minor", "trick"
 LIMIT = 6.0
@@ -26,8 +27,8 @@ class Sentences(Protocol):
     def stack(self) -> Mapping[str, Mapping[str, float]]:
         """By question: the weights `rules`, `linear`, `sentence` and the `bias`."""
 
-    def logits(self, texts: Sequence[str], source: str = "") -> Mapping[str, float] | None:
-        """Of each head the highest logit that any of the texts has; None: no answer in time.
+    def hear(self, texts: Sequence[str], source: str = "") -> Heard | None:
+        """What it says of a message, given whole and in parts; None: no answer in time.
 
         `source`: who asks, an opaque name; who asks for little is answered before who floods it.
         """

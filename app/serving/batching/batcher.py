@@ -87,8 +87,12 @@ class Batcher(Generic[Item, Result]):
         self._wake = Event()
         self._dispatcher = gevent.spawn(self._serve)
 
-    def submit(self, items: Sequence[Item], deadline: float, priority: int = 0) -> Ticket[Result]:
+    def submit(
+        self, items: Sequence[Item], deadline: float, priority: int | Sequence[int] = 0
+    ) -> Ticket[Result]:
         """Accept all items or none; `deadline` is of the batcher's clock, in seconds.
+
+        `priority` (0 interactive; larger waits for smaller) is of all items, or of each.
 
         Raises Overloaded when the queue has no room for them, or the batcher is closed.
         """
@@ -103,9 +107,10 @@ class Batcher(Generic[Item, Result]):
         if not items:
             return ticket
         now = self._clock()
+        ranks = [priority] * len(items) if isinstance(priority, int) else priority
         self._waiting.add(
-            Entry(item, max(1, self._length(item)), deadline, priority, now, group, position)
-            for position, item in enumerate(items)
+            Entry(item, max(1, self._length(item)), deadline, rank, now, group, position)
+            for position, (item, rank) in enumerate(zip(items, ranks, strict=True))
         )
         self._gauge()
         self._wake.set()

@@ -4,8 +4,9 @@ What the input screen asks stands before quotas, admission and shedding, so it h
 its own native thread, and takes no turn with the other models. Whoever asks waits for `SECONDS` at
 most, and a little longer for each part of a long message: then, and where it fails or hangs, there
 is no answer, and rules and the linear reader decide. As nothing stands before it, it has to share
-itself out: batches are short, and who already has texts in the queue, or asks for many, comes after
-who has none. One address that floods it keeps it from nobody but itself.
+itself out: it reads one text at a time, who has texts in the queue comes after who has none, and
+the parts of a long message come after all that is short. One address that floods it keeps it from
+nobody but itself.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from app.errors import KindredError, ModelFailure, StartupError
 from app.serving.batching.batcher import Backlog, Batcher, BatchReport
 from app.serving.batching.queue import Budget
 from app.serving.batching.ticket import Outcome, Ticket
+from app.serving.screens.heard import Heard
 from app.serving.screens.safety_reader import HEADS
 from app.telemetry import Metrics, get_logger
 from models.checkpoint import ModelFileError
@@ -36,8 +38,10 @@ SECONDS = 0.05
 """That a message waits for it; an answer takes a few milliseconds."""
 FURTHER = 0.03  # seconds that each text of a message beyond the first may take longer
 _STUCK = 0.5  # seconds that a batch runs: until it comes back, nobody waits for it
-_BUDGET = Budget(tokens=160, items=16)  # one long text: nobody's short one waits for more
+# One text: its reader computes them one by one, and an answer waits for its whole batch.
+_BUDGET = Budget(tokens=512, items=1)
 _CAPACITY = 256
+_SHARE = 64  # of these that one source may have
 _CANARY = ("hello there, how was your day?",)
 
 
@@ -113,11 +117,11 @@ class SentenceLane:
         return self._reader.stack
 
     def submit(
-        self, texts: Sequence[str], deadline: float, priority: int = 0
+        self, texts: Sequence[str], deadline: float, priority: int | Sequence[int] = 0
     ) -> Ticket[Any] | None:
         """Queue texts for one answer by the deadline; None where none can be expected.
 
-        A larger priority waits for smaller ones.
+        A larger priority, of all or of each, waits for smaller ones.
         """
         if self._lane.backlog().running_seconds > _STUCK:
             self._failed.inc()
@@ -171,21 +175,25 @@ class Sentences(SentenceLane):
         self._seconds = seconds
         self._asked: Counter[str] = Counter()  # texts in the queue or running, by source
 
-    def logits(self, texts: Sequence[str], source: str = "") -> Mapping[str, float] | None:
-        """Of each head the highest logit that any text has; None where there is no answer.
+    def hear(self, texts: Sequence[str], source: str = "") -> Heard | None:
+        """What it says of a message: the whole, and its parts; None where there is no answer.
 
-        `source` is who asks, an opaque name: the more texts of theirs there are already, and the
-        more are asked for at once, the more others go first.
+        `source` is who asks, an opaque name: the more texts of theirs there are already, the more
+        others go first; so do they before the parts.
         """
         further = len(texts) - 1
         deadline = self._clock() + self._seconds + further * FURTHER
         with self._asking(source, len(texts)) as before:
-            ticket = self.submit(texts, deadline, before + further)
+            if before + len(texts) > _SHARE:
+                self._failed.inc()
+                return None
+            ticket = self.submit(texts, deadline, [before, *[before + further] * further])
             rows = [] if ticket is None else self.collect(ticket)
         found = [row for row in rows if row is not None]
-        if not found or len(found) < len(rows):
+        if not found:
             return None
-        return dict(zip(self.heads, np.stack(found).max(axis=0).tolist(), strict=True))
+        highest = np.stack(found).max(axis=0).tolist()
+        return Heard(dict(zip(self.heads, highest, strict=True)), whole=len(found) == len(rows))
 
     @contextmanager
     def _asking(self, source: str, texts: int) -> Iterator[int]:

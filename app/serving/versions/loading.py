@@ -25,6 +25,7 @@ from models.generator import Generator
 from models.registry import Registry
 from models.reranker import Reranker
 from models.runtimes.choice import choose
+from models.runtimes.hardware import use_threads
 from models.runtimes.remote import (
     Dialect,
     Endpoint,
@@ -80,6 +81,7 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> Models:
     Raises:
         StartupError: names the setting, the file and what is wrong.
     """
+    use_threads(threads_for(settings))
     progress("loading the encoder")
     encoder = load_encoder(settings)
     progress(f"encoder: {encoder.runtime}")
@@ -107,7 +109,8 @@ def load_screen(
 
     Raises StartupError where it is there and cannot be used.
     """
-    main = choose(settings.runtime, settings.device, settings.dtype)
+    with _one_line("KINDRED_RUNTIME, KINDRED_DEVICE and KINDRED_DTYPE"):
+        main = choose(settings.runtime, settings.device, settings.dtype)
     reader = load_sentences(
         settings.artifacts_dir,
         name,
@@ -118,6 +121,8 @@ def load_screen(
     )
     if reader is not None:
         progress(f"{name}: {reader.runtime}")
+        if reader.alone:
+            use_threads(1)
     return reader
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.dialog.safety import Danger, InputScreen, Reading, Trick
 from app.dialog.safety.verdict import LIMIT, Evidence, weigh
+from app.serving.screens.heard import Heard
 
 WEIGHTS = {"rules": 2.0, "linear": 0.5, "sentence": 1.0, "bias": -1.0}
 QUESTIONS = ("crisis", "abuse", "minor", "trick")
@@ -18,11 +19,11 @@ QUESTIONS = ("crisis", "abuse", "minor", "trick")
 class Saying:
     """A sentence reader that says the same of every text."""
 
-    def __init__(self, logits: Mapping[str, float] | None) -> None:
-        self.said = logits
+    def __init__(self, logits: Mapping[str, float], whole: bool = True) -> None:
+        self.said = Heard(logits, whole)
         self.stack = dict.fromkeys(QUESTIONS, WEIGHTS)
 
-    def logits(self, texts: Sequence[str], source: str = "") -> Mapping[str, float] | None:
+    def hear(self, texts: Sequence[str], source: str = "") -> Heard:
         return self.said
 
 
@@ -44,6 +45,32 @@ def test_no_evidence_speaks_against_what_it_is_for(
 def test_a_rule_alone_may_be_outvoted_and_may_decide() -> None:
     assert not reading("I want to die", crisis=-1.5).crisis
     assert reading("I want to die", crisis=-0.5).danger is Danger.SELF
+
+
+def test_where_a_part_was_not_read_what_was_heard_lowers_nothing() -> None:
+    """The part that is missing might have said yes."""
+    calm = dict.fromkeys(QUESTIONS, -9.0)
+    outvoted = InputScreen(sentences=Saying(calm)).read("I want to die")
+    assert not outvoted.crisis
+    partly = InputScreen(sentences=Saying(calm, whole=False)).read("I want to die")
+    assert partly == Reading.of("I want to die")
+    assert partly.crisis
+
+
+@pytest.mark.parametrize(("whom", "danger"), [({}, Danger.SELF), ({"other": 2.0}, Danger.OTHER)])
+def test_where_a_part_was_not_read_what_was_heard_adds(
+    whom: dict[str, float], danger: Danger
+) -> None:
+    said = {**dict.fromkeys(QUESTIONS, -9.0), "crisis": 4.0, **whom}
+    found = InputScreen(sentences=Saying(said, whole=False)).read("an everyday line")
+    assert found.danger is danger
+    assert found.learned == {"crisis"}
+
+
+def test_who_is_not_to_have_it_is_read_without_it() -> None:
+    screen = InputScreen(sentences=Saying({**dict.fromkeys(QUESTIONS, -9.0), "crisis": 4.0}))
+    assert screen.read("an everyday line").crisis
+    assert not screen.read("an everyday line", None).crisis
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_canary_that_waits_in_vain_can_tell_busy_from_hanging(opened: Any) -> 
 def test_closed_it_answers_nothing(opened: Any, metrics: Metrics) -> None:
     lane = opened(Reader())
     lane.close()
-    assert lane.logits(["only rain from now on"]) is None
+    assert lane.hear(["only rain from now on"]) is None
     assert failures(metrics) == 1
 
 
