@@ -104,6 +104,8 @@ class Client:
             if not asked:
                 break
             self._sleep(max(pauses[i] or 0.0 for i in asked))
+            if self._clock() >= deadline:  # a sleep may be longer than was asked for
+                break
         return [outcomes[index] for index in range(len(requests))]
 
     def one(self, request: Request[T], seconds: float | None = None) -> T:

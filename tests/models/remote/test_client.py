@@ -11,7 +11,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.runtimes.remote import Client, Endpoint
@@ -215,9 +215,15 @@ ROUNDS = st.lists(
 )
 
 
+NO_ANSWER: list[RemoteError | None] = [RemoteBusy("x")] * 3
+
+
 @given(
     ROUNDS, st.floats(0.1, 2.0), st.lists(st.sampled_from(list(Repeat)[1:]), min_size=3, max_size=3)
 )
+@example(
+    [(0.051, NO_ANSWER)] * 4, 0.051 + 0.05, [Repeat.PURE] * 3
+)  # the pause ends on the deadline
 def test_only_what_is_safe_is_sent_again_and_never_past_the_deadline(
     script: list[tuple[float, list[RemoteError | None]]], seconds: float, needs: list[Repeat]
 ) -> None:
