@@ -11,9 +11,9 @@ where the other core is busy.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -67,8 +67,7 @@ class _Text(nn.Module):
         bert = self.bert
         x = bert.word(ids) + bert.position.weight[: ids.size(0)] + bert.segment.weight[0]
         x = bert.norm(x)
-        for layer in bert.layers:
-            assert isinstance(layer, Layer)
+        for layer in cast("Iterable[Layer]", bert.layers):
             x = layer.norm1(x + layer.out(_mixed(layer, x)))
             x = layer.norm2(x + layer.down(F.gelu(layer.up(x))))
         return F.normalize(x.mean(0), dim=0)

@@ -5,8 +5,8 @@ its own native thread, and takes no turn with the other models. Whoever asks wai
 most, and a little longer for each part of a long message: then, and where it fails or hangs, there
 is no answer, and rules and the linear reader decide. As nothing stands before it, it has to share
 itself out: it reads one text at a time, who has texts in the queue comes after who has none, and
-the parts of a long message come after all that is short. One address that floods it keeps it from
-nobody but itself.
+the parts of a long message come after all that is short. One address that floods it takes little
+of it from others.
 """
 
 from __future__ import annotations
